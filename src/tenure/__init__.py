@@ -1,0 +1,53 @@
+"""Tenure: a durable home for agent sessions. This is the public face, what agent code imports.
+
+It needs msgspec and the standard library only; the server and the client are modules of their own.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from tenure.core.output import (
+    Reasoning,
+    Said,
+    Spent,
+    Text,
+    ToolCompleted,
+    ToolStarted,
+    Usage,
+    Verdict,
+    completed,
+    failed,
+)
+from tenure.errors import Code, TenureError
+from tenure.runners.agent import AgentDefinition, Run, agent
+
+__version__: str
+
+__all__ = [
+    "AgentDefinition",
+    "Code",
+    "Reasoning",
+    "Run",
+    "Said",
+    "Spent",
+    "TenureError",
+    "Text",
+    "ToolCompleted",
+    "ToolStarted",
+    "Usage",
+    "Verdict",
+    "__version__",
+    "agent",
+    "completed",
+    "failed",
+]
+
+if not TYPE_CHECKING:  # type checkers would take any misspelt name for a text
+
+    def __getattr__(name: str) -> str:
+        """The version, read when asked for: the reader of metadata is slow to load."""
+        if name != "__version__":
+            raise AttributeError(f"tenure has no attribute {name!r}.")
+        version = import_module("importlib.metadata").version("tenure")
+        globals()["__version__"] = version
+        return version

@@ -1,0 +1,37 @@
+"""What a message says: plain text, or a list of parts. And which strings may be stored at all."""
+
+from typing import TypeAlias
+
+import msgspec
+
+from tenure.errors import Code, TenureError
+
+
+class TextPart(msgspec.Struct, frozen=True, tag="text", tag_field="type", forbid_unknown_fields=True):
+    """A piece of text."""
+
+    text: str
+
+
+Content: TypeAlias = str | tuple[TextPart, ...]
+
+
+def text_of(content: Content) -> str:
+    """The text of a message; parts are joined by line breaks."""
+    return content if isinstance(content, str) else "\n".join(part.text for part in content)
+
+
+def storable(text: str, field: str) -> str:
+    """`text` itself if it can be stored and sent everywhere. Raises TenureError `invalid` otherwise.
+
+    U+0000 can't be stored by every store, and lone surrogates have no UTF-8 form.
+    """
+    if "\x00" in text:
+        raise TenureError(Code.INVALID, f"{field} holds the character U+0000. Send it without.", field=field)
+    if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+        raise TenureError(
+            Code.INVALID,
+            f"{field} holds half of a surrogate pair. Send valid Unicode.",
+            field=field,
+        )
+    return text

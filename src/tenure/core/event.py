@@ -1,0 +1,579 @@
+"""Everything that can stand in a journal: one frozen struct per fact, named in the past tense.
+
+An entry is stored as one line of JSON without its number, because only the commit knows the number:
+`{"at": …, "type": …, "run_id": …, "data": {…}}`. Readers meet entries of other versions: an older one
+is lifted by its upcaster, an unknown type passes through as `Unknown`.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+
+from tenure.core.content import Content
+from tenure.core.moment import SECOND, Micros, micros, second
+from tenure.core.output import Usage
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The base of all event data. Fields that hold their default are left out of the JSON.
+
+    The few facts that every reader looks at say so, and always show all their fields.
+    """
+
+
+class Actor(Fact, frozen=True, kw_only=True):
+    """Who did it, as the journal shows it."""
+
+    user: str
+    role: str
+
+
+class Parent(Fact, frozen=True, kw_only=True):
+    """Where a fork branched off."""
+
+    session_id: str
+    seq: int
+
+
+class Trigger(Fact, frozen=True, kw_only=True):
+    """What made a run start. `kind` is message, recall, event or command."""
+
+    kind: str
+    id: str
+
+
+class SessionCreated(Fact, frozen=True, kw_only=True, omit_defaults=False):
+    """A session began. It is the first event of every journal."""
+
+    agent: str
+    owner: str
+    title: str | None = None
+    labels: dict[str, str] = {}
+    conversation: dict[str, str] | None = None
+    parent: Parent | None = None
+
+
+class SessionUpdated(Fact, frozen=True, kw_only=True):
+    """A session got another title or other labels; what is left out stayed as it was."""
+
+    by: str
+    title: str | msgspec.UnsetType | None = msgspec.UNSET
+    labels: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+
+
+class SessionClosed(Fact, frozen=True, kw_only=True, omit_defaults=False):
+    """A session takes no messages any more, until it is reopened."""
+
+    by: str
+    reason: str = ""
+
+
+class SessionReopened(Fact, frozen=True, kw_only=True, omit_defaults=False):
+    """A closed session takes messages again."""
+
+    by: str
+    reason: str = ""
+
+
+class SessionDeleted(Fact, frozen=True, kw_only=True):
+    """A session is gone. It is the last event of its journal."""
+
+    by: str
+
+
+class MessageAdmitted(Fact, frozen=True, kw_only=True):
+    """A message was accepted, and this is what was decided about it."""
+
+    message_id: str
+    actor: Actor
+    content: Content
+    when_busy: str
+    disposition: str
+    run_id: str | None = None
+
+
+class MessageUpdated(Fact, frozen=True, kw_only=True):
+    """A waiting message says something else now."""
+
+    message_id: str
+    content: Content
+    by: str
+
+
+class MessagePromoted(Fact, frozen=True, kw_only=True):
+    """A waiting message moved forward: to the front, to the live run, or back into the queue."""
+
+    message_id: str
+    run_id: str | None = None
+    to: str = msgspec.field(name="as")
+
+
+class MessageWithdrawn(Fact, frozen=True, kw_only=True):
+    """A waiting message will never run."""
+
+    message_id: str
+    by: str
+    reason: str | None = None
+    replaced_by: str | None = None
+
+
+class RunStarted(Fact, frozen=True, kw_only=True, omit_defaults=False):
+    """A run took its message and began."""
+
+    runner: str
+    attempt: int
+    trigger: Trigger
+    grant_digest: str
+    deadline_at: str | None = None
+
+
+class RunWaiting(Fact, frozen=True, kw_only=True):
+    """A run waits for people to decide."""
+
+    approval_ids: tuple[str, ...]
+
+
+class RunResumed(Fact, frozen=True, kw_only=True):
+    """A run goes on after an answer."""
+
+    attempt: int
+    mode: str
+
+
+class RunRetried(Fact, frozen=True, kw_only=True):
+    """A new attempt starts the run over; what earlier attempts said no longer counts."""
+
+    attempt: int
+    reason: str
+
+
+class RunInterrupting(Fact, frozen=True, kw_only=True, omit_defaults=False):
+    """A run was asked to stop, by a person or by its deadline."""
+
+    by: str
+    reason: str = ""
+    force: bool = False
+
+
+class RunFinished(Fact, frozen=True, kw_only=True, omit_defaults=False):
+    """A run has its one outcome. Only warnings carry its id afterwards."""
+
+    status: str
+    reason: str
+    retryable: bool = False
+    usage: tuple[Usage, ...] = ()
+
+
+class MessageDelta(msgspec.Struct, frozen=True, gc=False):
+    """The agent said a piece of a message."""
+
+    message_id: str
+    text: str
+
+
+class MessageCompleted(Fact, frozen=True, kw_only=True):
+    """A message of the agent is whole, or was cut off."""
+
+    message_id: str
+    role: str
+    content: Content
+    partial: bool = False
+
+
+class ReasoningDelta(msgspec.Struct, frozen=True, gc=False):
+    """The agent thought aloud."""
+
+    message_id: str
+    text: str
+
+
+class ReasoningCompleted(Fact, frozen=True, kw_only=True):
+    """A piece of reasoning is whole, or was cut off."""
+
+    message_id: str
+    role: str
+    content: Content
+    partial: bool = False
+
+
+class ToolCallStarted(Fact, frozen=True, kw_only=True):
+    """The agent calls a tool."""
+
+    call_id: str
+    tool: str
+    arguments: dict[str, object]
+
+
+class ToolCallCompleted(Fact, frozen=True, kw_only=True):
+    """A tool call has ended, or nobody knows how."""
+
+    call_id: str
+    status: str
+    result: object = None
+    replayed: bool = False
+
+
+class ApprovalRequested(Fact, frozen=True, kw_only=True):
+    """A tool call waits for a person's decision."""
+
+    approval_id: str
+    call_id: str
+    tool: str
+    arguments: dict[str, object]
+    digest: str
+    expires_at: str
+    reason: str | None = None
+    done: tuple[str, ...] = ()
+
+
+class ApprovalResolved(Fact, frozen=True, kw_only=True):
+    """A person, a rule or the clock decided."""
+
+    approval_id: str
+    decision: str
+    by: str
+    note: str | None = None
+    arguments: dict[str, object] | None = None
+
+
+class SteeringConsumed(Fact, frozen=True, kw_only=True):
+    """The live run took up messages that were meant to steer it."""
+
+    message_ids: tuple[str, ...]
+    redelivered: bool = False
+
+
+class StateUpdated(Fact, frozen=True, kw_only=True):
+    """The agent's state changed under one key."""
+
+    scope: str
+    key: str
+    version: int
+    value: object = None
+    deleted: bool = False
+
+
+class ArtifactCreated(Fact, frozen=True, kw_only=True):
+    """The agent made a file."""
+
+    artifact_id: str
+    name: str
+    media_type: str
+    size: int
+    sha256: str
+
+
+class UsageRecorded(Fact, frozen=True, kw_only=True):
+    """A model call was paid for. A missing cost is unknown, not zero."""
+
+    model: str
+    input_tokens: int
+    output_tokens: int
+    cost: float | None = None
+
+
+class TranscriptUndone(Fact, frozen=True, kw_only=True):
+    """The last turns were taken off the transcript."""
+
+    run_ids: tuple[str, ...]
+    message_ids: tuple[str, ...]
+    to_seq: int
+    kept: tuple[str, ...] = ()
+
+
+class TranscriptRedone(Fact, frozen=True, kw_only=True):
+    """Turns that were undone are back."""
+
+    run_ids: tuple[str, ...]
+    message_ids: tuple[str, ...]
+
+
+class TranscriptCompacted(Fact, frozen=True, kw_only=True):
+    """The older part of the transcript was replaced by a summary."""
+
+    covers_through: int
+    summary: str
+
+
+class SessionForked(Fact, frozen=True, kw_only=True):
+    """Another session began with this one's journal up to an event."""
+
+    child_id: str
+    at_seq: int
+
+
+class RecallScheduled(Fact, frozen=True, kw_only=True):
+    """A run was scheduled for later."""
+
+    schedule_id: str
+    due_at: str
+    explanation: str = ""
+
+
+class RecallFired(Fact, frozen=True, kw_only=True):
+    """A scheduled run is due and was admitted."""
+
+    schedule_id: str
+    occurrence: str
+    due_at: str
+
+
+class RecallDeferred(Fact, frozen=True, kw_only=True):
+    """A scheduled run is due and waits behind the live run."""
+
+    schedule_id: str
+    occurrence: str
+    due_at: str
+
+
+class RecallSkipped(Fact, frozen=True, kw_only=True):
+    """A scheduled run was left out, and why."""
+
+    schedule_id: str
+    occurrence: str
+    due_at: str
+    reason: str
+
+
+class GrantReduced(Fact, frozen=True, kw_only=True):
+    """A live run may touch less than before."""
+
+    run_id: str
+    removed: tuple[str, ...]
+    digest: str
+
+
+class EffectResolved(Fact, frozen=True, kw_only=True):
+    """The outcome of a tool call that was unknown is known now."""
+
+    call_id: str
+    status: str
+
+
+class QueueHeld(Fact, frozen=True, kw_only=True):
+    """The waiting messages stay where they are, until the queue is released."""
+
+    by: str
+
+
+class QueueReleased(Fact, frozen=True, kw_only=True):
+    """The waiting messages go on, first in, first out."""
+
+    by: str
+
+
+class RunnerWarning(Fact, frozen=True, kw_only=True):
+    """A runner did something odd. It harmed nothing, but somebody should know."""
+
+    code: str
+    detail: str
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """An event of a type that this version doesn't know. It passes through readers untouched."""
+
+    type: str
+    data: msgspec.Raw
+
+
+Event: TypeAlias = (
+    SessionCreated
+    | SessionUpdated
+    | SessionClosed
+    | SessionReopened
+    | SessionDeleted
+    | MessageAdmitted
+    | MessageUpdated
+    | MessagePromoted
+    | MessageWithdrawn
+    | RunStarted
+    | RunWaiting
+    | RunResumed
+    | RunRetried
+    | RunInterrupting
+    | RunFinished
+    | MessageDelta
+    | MessageCompleted
+    | ReasoningDelta
+    | ReasoningCompleted
+    | ToolCallStarted
+    | ToolCallCompleted
+    | ApprovalRequested
+    | ApprovalResolved
+    | SteeringConsumed
+    | StateUpdated
+    | ArtifactCreated
+    | UsageRecorded
+    | TranscriptUndone
+    | TranscriptRedone
+    | TranscriptCompacted
+    | SessionForked
+    | RecallScheduled
+    | RecallFired
+    | RecallDeferred
+    | RecallSkipped
+    | GrantReduced
+    | EffectResolved
+    | QueueHeld
+    | QueueReleased
+    | RunnerWarning
+)
+
+EVENTS: dict[str, type[Event]] = {
+    "session.created": SessionCreated,
+    "session.updated": SessionUpdated,
+    "session.closed": SessionClosed,
+    "session.reopened": SessionReopened,
+    "session.deleted": SessionDeleted,
+    "message.admitted": MessageAdmitted,
+    "message.updated": MessageUpdated,
+    "message.promoted": MessagePromoted,
+    "message.withdrawn": MessageWithdrawn,
+    "run.started": RunStarted,
+    "run.waiting": RunWaiting,
+    "run.resumed": RunResumed,
+    "run.retried": RunRetried,
+    "run.interrupting": RunInterrupting,
+    "run.finished": RunFinished,
+    "message.delta": MessageDelta,
+    "message.completed": MessageCompleted,
+    "reasoning.delta": ReasoningDelta,
+    "reasoning.completed": ReasoningCompleted,
+    "tool.call.started": ToolCallStarted,
+    "tool.call.completed": ToolCallCompleted,
+    "approval.requested": ApprovalRequested,
+    "approval.resolved": ApprovalResolved,
+    "steering.consumed": SteeringConsumed,
+    "state.updated": StateUpdated,
+    "artifact.created": ArtifactCreated,
+    "usage.recorded": UsageRecorded,
+    "transcript.undone": TranscriptUndone,
+    "transcript.redone": TranscriptRedone,
+    "transcript.compacted": TranscriptCompacted,
+    "session.forked": SessionForked,
+    "recall.scheduled": RecallScheduled,
+    "recall.fired": RecallFired,
+    "recall.deferred": RecallDeferred,
+    "recall.skipped": RecallSkipped,
+    "grant.reduced": GrantReduced,
+    "effect.resolved": EffectResolved,
+    "queue.held": QueueHeld,
+    "queue.released": QueueReleased,
+    "runner.warning": RunnerWarning,
+}
+"""Wire name -> struct. The one list of event types; the documentation is made from it."""
+
+TYPE_OF: dict[type[Event], str] = {cls: name for name, cls in EVENTS.items()}
+
+VERSIONS: dict[str, int] = {}
+"""Schema version of each type that has had more than one. Its entries carry it as `v`."""
+
+Upcaster: TypeAlias = Callable[[dict[str, object]], dict[str, object]]
+
+UPCASTERS: dict[tuple[str, int], Upcaster] = {}
+"""(type, version) -> what lifts the data of that version to the next."""
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """One event on its way into a journal: the struct, its stored line, and whose it is.
+
+    `opens` is true for the first delta of a message: from there on the transcript has the message.
+    """
+
+    event: Event
+    line: bytes
+    run_id: str | None
+    at: Micros
+    opens: bool = False
+
+
+class Recorded(NamedTuple):
+    """One event read back from a journal, with its number."""
+
+    seq: int
+    at: Micros
+    run_id: str | None
+    event: Event | Unknown
+
+
+_encoder = msgspec.json.Encoder()
+
+
+_MIDDLE = {cls: b'"type":"%b","run_id":' % name.encode() for name, cls in EVENTS.items()}
+
+
+def entry(at: Micros, event: Event, run_id: str | None = None, *, opens: bool = False) -> Entry:
+    """Encode `event` once; these bytes are what is stored and what every client gets."""
+    whole, rest = divmod(at, SECOND)
+    line = b'{"at":"%b.%06dZ",%b%b,"data":%b%b}' % (
+        second(whole),
+        rest,
+        _MIDDLE[type(event)],
+        b"null" if run_id is None else _quoted(run_id),
+        _encoder.encode(event),
+        _mark(event) if VERSIONS else b"",
+    )
+    return Entry(event, line, run_id, at, opens)
+
+
+@lru_cache(maxsize=4_096)
+def _quoted(run_id: str) -> bytes:
+    return b'"%b"' % run_id.encode()
+
+
+def _mark(event: Event) -> bytes:
+    version = VERSIONS.get(TYPE_OF[type(event)])
+    return b"" if version is None else b',"v":%d' % version
+
+
+class Shell(msgspec.Struct, frozen=True):
+    """The outer part of a stored line; its data is left undecoded."""
+
+    at: str
+    type: str
+    run_id: str | None
+    data: msgspec.Raw
+    v: int = 1
+
+
+_shell = msgspec.json.Decoder(Shell)
+_decoders = {name: msgspec.json.Decoder(cls) for name, cls in EVENTS.items()}
+
+
+def shell(line: bytes) -> Shell:
+    """The outer part of a stored line, for readers that needn't know the data."""
+    return _shell.decode(line)
+
+
+def record(seq: int, line: bytes) -> Recorded:
+    """Read a stored line back, lifting older versions. Raises msgspec.ValidationError on nonsense."""
+    outer = _shell.decode(line)
+    return Recorded(seq, micros(outer.at), outer.run_id, _event(outer))
+
+
+def _event(outer: Shell) -> Event | Unknown:
+    decoder = _decoders.get(outer.type)
+    current = VERSIONS.get(outer.type, 1)
+    if decoder is None or outer.v > current:
+        return Unknown(outer.type, outer.data)
+    if outer.v == current:
+        return decoder.decode(outer.data)
+    data = msgspec.json.decode(outer.data, type=dict[str, object])
+    for version in range(outer.v, current):
+        data = UPCASTERS[outer.type, version](data)
+    return msgspec.convert(data, EVENTS[outer.type])
+
+
+def lines_of(body: bytes) -> list[bytes]:
+    """The entries of a stored range, each without its opening brace: ready to be framed.
+
+    A range is entries joined by line feeds. JSON never holds a raw line feed, so the cut is exact.
+    """
+    return body[1:].split(b"\n{")
+
+
+def frame(seq: int, rest: bytes) -> bytes:
+    """The envelope of one entry, as every client gets it."""
+    return b'{"seq":%d,%b' % (seq, rest)

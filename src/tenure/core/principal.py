@@ -1,0 +1,87 @@
+"""Who acts, and what a role may do. Authority is a role in a tenant; no name is magic."""
+
+from enum import StrEnum
+
+import msgspec
+
+DEFAULT_TENANT = "default"
+
+
+class Role(StrEnum):
+    """What a key may do in its tenant, strongest first."""
+
+    ADMIN = "admin"
+    OPERATOR = "operator"
+    MEMBER = "member"
+    VIEWER = "viewer"
+
+
+class Action(StrEnum):
+    """What a route does to its resource. Each route declares one."""
+
+    READ = "read"
+    WRITE = "write"
+    MANAGE = "manage"
+    DRAIN = "drain"
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """A user or service in a tenant, as one key presents it. `root` is the bootstrap admin of the host."""
+
+    tenant: str
+    user: str
+    role: Role
+    key_id: str
+    root: bool = False
+
+
+class Author(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The part of a principal that a message keeps: whose authority its run will have at most."""
+
+    tenant: str
+    user: str
+    role: Role
+
+
+_ACTIONS: dict[Role, frozenset[Action]] = {
+    Role.ADMIN: frozenset({Action.READ, Action.WRITE, Action.MANAGE}),
+    Role.OPERATOR: frozenset({Action.READ, Action.WRITE}),
+    Role.MEMBER: frozenset({Action.READ, Action.WRITE}),
+    Role.VIEWER: frozenset({Action.READ}),
+}
+
+
+def may(principal: Principal, action: Action) -> bool:
+    """Whether the principal's role has the action at all. The bootstrap admin has every action."""
+    return principal.root or action in _ACTIONS[principal.role]
+
+
+def reaches(principal: Principal, tenant: str, owner: str) -> bool:
+    """Whether something of `owner` in `tenant` exists for this principal. Where not, it gets a 404.
+
+    Admins and operators reach their tenant, members and viewers what is their own user's, and the
+    bootstrap admin everything.
+    """
+    if principal.root:
+        return True
+    if principal.tenant != tenant:
+        return False
+    return principal.role in (Role.ADMIN, Role.OPERATOR) or principal.user == owner
+
+
+def author_of(principal: Principal) -> Author:
+    """What a message keeps of the principal who sent it."""
+    return Author(tenant=principal.tenant, user=principal.user, role=principal.role)
+
+
+_ORDER = (Role.VIEWER, Role.MEMBER, Role.OPERATOR, Role.ADMIN)
+
+
+def weaker(one: Role, other: Role) -> Role:
+    """The weaker of two roles: what is left when rights at admission meet rights now."""
+    return min(one, other, key=_ORDER.index)
+
+
+def strongest(roles: list[Role]) -> Role | None:
+    """The strongest of the roles that a user's living keys have, or None if there are none."""
+    return max(roles, key=_ORDER.index) if roles else None

@@ -1,0 +1,1 @@
+"""Floor 1: what we need from outside, as protocols in the words of core."""

@@ -1,0 +1,292 @@
+"""The store port: the truth, in acts. Each act is one transaction; a returned await means durable.
+
+Above it sit the rooms of the host, below it SQLite or Postgres. Rules are decided by core inside the
+act, on what the act read under the session's lock. Every committed entry reaches `on_commit` once, in
+order per session, before the act that made it returns.
+"""
+
+from asyncio import Future
+from collections.abc import Callable, Sequence
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from tenure.core.command import (
+    CloseSession,
+    CreateKey,
+    InterruptRun,
+    OpenSession,
+    SendMessage,
+    UpdateSession,
+)
+from tenure.core.content import Content
+from tenure.core.event import Entry
+from tenure.core.evidence import Stored
+from tenure.core.grant import Grant
+from tenure.core.moment import Micros
+from tenure.core.output import Usage
+from tenure.core.principal import Author, Principal
+from tenure.core.run import RunState
+from tenure.core.view import (
+    InterruptReceipt,
+    KeyInfo,
+    MessageInfo,
+    MessageReceipt,
+    RunInfo,
+    SessionInfo,
+    TranscriptPage,
+)
+
+T = TypeVar("T")
+
+
+class Lease(NamedTuple):
+    """One life of one host, by its fencing number."""
+
+    incarnation: int
+
+
+class Idempotency(NamedTuple):
+    """A client's key for one request, and the digest of that request."""
+
+    key: str
+    digest: str
+
+
+class Stamp(NamedTuple):
+    """Who asks, when, and under which idempotency key."""
+
+    at: Micros
+    by: Principal
+    idempotency: Idempotency | None = None
+
+
+class Answer(NamedTuple, Generic[T]):
+    """What an act answered; `replayed` if it answered the same request before."""
+
+    value: T
+    replayed: bool = False
+
+
+class Block(msgspec.Struct, kw_only=True):
+    """Entries of one session that one transaction made durable: numbers first..last, one row of bytes.
+
+    `sse` is where fan-out keeps the frames, made once for all followers. Nothing else changes.
+    """
+
+    session_id: str
+    first: int
+    last: int
+    body: bytes
+    entries: tuple[Entry, ...]
+    sse: bytes | None = None
+
+
+class Span(NamedTuple):
+    """A stored range as read back; `first` may lie before what was asked for."""
+
+    first: int
+    last: int
+    body: bytes
+
+
+class JournalPage(NamedTuple):
+    """Stored ranges after a cursor, the head they were read at, and what of the journal is still there."""
+
+    spans: list[Span]
+    head: int
+    min_available: int
+
+
+class Ground(NamedTuple):
+    """What authorization looks at first: whose session it is. A deleted session has none."""
+
+    session_id: str
+    tenant: str
+    owner: str
+    agent: str
+
+
+class Start(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that was claimed for this host and must now be executed."""
+
+    session_id: str
+    run_id: str
+    agent: str
+    attempt: int
+    message_id: str
+    content: Content
+    author: Author
+    grant: Grant
+    seq: int
+
+
+class Wake(NamedTuple):
+    """What an act leaves to do: runs to execute here, and runs that wait for a slot anywhere."""
+
+    starts: tuple[Start, ...] = ()
+    backlog: int = 0
+
+
+class Admission(NamedTuple):
+    """A message to be admitted, with the fresh ids that it may need.
+
+    `lease` is None on a host that takes no runs; the run then waits for another host.
+    """
+
+    stamp: Stamp
+    session_id: str
+    ask: SendMessage
+    message_id: str
+    run_id: str
+    lease: Lease | None
+
+
+class Append(NamedTuple):
+    """Output of a live run."""
+
+    run_id: str
+    entries: Sequence[Entry]
+
+
+class Settlement(NamedTuple):
+    """The end of a run's execution: its last output, its verdict, and a fresh id for the next run.
+
+    `final` stands before `run.finished`; which entries it holds may depend on the final status, so it
+    is a function of it.
+    """
+
+    run_id: str
+    at: Micros
+    verdict: RunState
+    reason: str
+    retryable: bool
+    usage: tuple[Usage, ...]
+    final: Callable[[RunState], Sequence[Entry]]
+    next_run_id: str
+    takes_next: bool = True
+
+
+class Settled(NamedTuple):
+    """How the run ended, and what there is to do now."""
+
+    status: RunState
+    wake: Wake
+
+
+class Reaped(NamedTuple):
+    """What recovery found: runs put back into the queue, and runs ended with a reason."""
+
+    requeued: int
+    ended: int
+    backlog: int
+
+
+class SessionFilter(NamedTuple):
+    """Which sessions a list shows; None means any. `tenant` None is every tenant."""
+
+    tenant: str | None
+    owner: str | None
+    agent: str | None = None
+    status: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+class Page(NamedTuple, Generic[T]):
+    """A page of a list and the cursor of the next one, None at the end."""
+
+    data: list[T]
+    next_cursor: str | None
+
+
+class Figures(NamedTuple):
+    """Counts over the whole store."""
+
+    sessions: int
+    open_sessions: int
+    live_runs: int
+    queued_runs: int
+    events: int
+
+
+class Commits(NamedTuple):
+    """How the writer fares: commits so far and their latest durations in seconds."""
+
+    made: int
+    events: int
+    recent: tuple[float, ...]
+
+
+class Store(Protocol):
+    """All acts and reads. Acts raise TenureError for refusals, and `fenced` when the lease is gone."""
+
+    @property
+    def history(self) -> str:
+        """The id of this store's history; it changes when a restore rewinds it."""
+        ...
+
+    def on_commit(self, listener: Callable[[Block], None]) -> None:
+        """Who gets each committed block, in the event loop."""
+        ...
+
+    # life of a host
+    async def join(self, at: Micros) -> Lease: ...
+    async def leave(self, lease: Lease, at: Micros) -> None: ...
+    async def reap(self, lease: Lease, at: Micros) -> Reaped: ...
+    async def purge(self, at: Micros) -> int: ...
+
+    # commands
+    async def open_session(self, stamp: Stamp, ask: OpenSession, session_id: str) -> Answer[SessionInfo]: ...
+    async def update_session(self, stamp: Stamp, session_id: str, ask: UpdateSession) -> SessionInfo: ...
+    async def close_session(
+        self, stamp: Stamp, session_id: str, ask: CloseSession
+    ) -> Answer[SessionInfo]: ...
+    async def reopen_session(self, stamp: Stamp, session_id: str) -> Answer[SessionInfo]: ...
+    async def delete_session(self, stamp: Stamp, session_id: str) -> None: ...
+    async def admit(self, admission: Admission) -> tuple[Answer[MessageReceipt], Wake]: ...
+    async def interrupt(
+        self,
+        stamp: Stamp,
+        session_id: str,
+        ask: InterruptRun,
+        lease: Lease | None,
+        next_run_id: str,
+    ) -> tuple[Answer[InterruptReceipt], Wake]: ...
+    async def create_key(
+        self, stamp: Stamp, ask: CreateKey, key_id: str, secret_hash: bytes, *, root: bool = False
+    ) -> Answer[KeyInfo]: ...
+    async def revoke_key(self, stamp: Stamp, key_id: str) -> KeyInfo: ...
+
+    # the owner of a run
+    def append(self, lease: Lease, append: Append) -> "Future[None]": ...
+    async def expire(self, lease: Lease, run_id: str, at: Micros, reason: str) -> None: ...
+    async def settle(self, lease: Lease, settlement: Settlement) -> Settled: ...
+    async def claim(self, lease: Lease, room: int, at: Micros) -> Wake: ...
+    async def release(self, lease: Lease, run_id: str, at: Micros, reason: str) -> None: ...
+    async def note(self, session_id: str, entries: Sequence[Entry]) -> None: ...
+
+    # point reads, answered at once
+    def ground(self, session_id: str) -> Ground | None: ...
+    def ground_of_run(self, run_id: str) -> Ground | None: ...
+    def head(self, session_id: str) -> int: ...
+    def principal(self, secret_hash: bytes, at: Micros) -> Principal | None: ...
+    def key(self, key_id: str) -> KeyInfo | None: ...
+    def session(self, session_id: str) -> SessionInfo | None: ...
+    def run(self, run_id: str) -> RunInfo | None: ...
+    def run_state(self, run_id: str) -> RunState | None: ...
+
+    # reads that may be long, answered from another thread
+    async def page(self, session_id: str, after: int, limit: int) -> JournalPage: ...
+    async def page_back(self, session_id: str, before: int, limit: int) -> JournalPage: ...
+    async def transcript(self, session_id: str, cursor: str | None, limit: int) -> TranscriptPage: ...
+    async def message(self, session_id: str, message_id: str) -> MessageInfo | None: ...
+    async def sessions(self, which: SessionFilter, cursor: str | None, limit: int) -> Page[SessionInfo]: ...
+    async def runs(self, session_id: str, cursor: str | None, limit: int) -> Page[RunInfo]: ...
+    async def keys(self, tenant: str | None, cursor: str | None, limit: int) -> Page[KeyInfo]: ...
+    async def figures(self) -> Figures: ...
+    async def session_ids(self, after: str, limit: int) -> list[str]: ...
+    async def audit(self, session_id: str) -> Stored | None: ...
+    async def counter_faults(self) -> list[str]: ...
+
+    def commits(self) -> Commits: ...
+    def healthy(self) -> bool: ...

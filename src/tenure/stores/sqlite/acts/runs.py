@@ -1,0 +1,125 @@
+"""What the owner of a run may do to it: append, let its deadline pass, settle, release, and claim others."""
+
+from collections.abc import Callable
+
+from tenure.core.event import RunFinished, RunInterrupting, entry
+from tenure.core.moment import Micros
+from tenure.core.output import Usage
+from tenure.core.rules import Rules
+from tenure.core.run import RUN, RunSignal, RunState, ending
+from tenure.ports.store import Append, Lease, Settled, Settlement, Start, Wake
+from tenure.stores.sqlite.acts import slots
+from tenure.stores.sqlite.acts.ends import close_open_ends, end, finish
+from tenure.stores.sqlite.acts.rows import RunRow, SessionRow, fenced, held_run, run_row, session_of
+from tenure.stores.sqlite.acts.starts import claim_one, start_next
+from tenure.stores.sqlite.batch import Tx
+
+
+def append(tx: Tx, lease: Lease, append: Append) -> None:
+    """Record output of a live run. Raises TenureError `fenced` if it isn't this host's any more."""
+    fence = tx.fence(append.run_id, lease.incarnation)
+    if fence is None:
+        raise fenced(append.run_id)
+    tx.record(fence.no, fence.session_id, append.entries)
+
+
+def held(tx: Tx, lease: Lease, run_id: str) -> tuple[SessionRow, RunRow]:
+    """The run and its session, if the lease still holds it. Raises TenureError `fenced`."""
+    found = held_run(tx, run_id, lease.incarnation)
+    if found is None:
+        raise fenced(run_id)
+    return found
+
+
+def expire(tx: Tx, lease: Lease, run_id: str, at: Micros, reason: str) -> None:
+    """The time of a running run is up: it is interrupted. Any other state is left alone."""
+    session, run = held(tx, lease, run_id)
+    if run.state is not RunState.RUNNING:
+        return
+    tx.must("run_expire", id=run_id, reason=reason)
+    event = RunInterrupting(by="deadline", reason=reason)
+    tx.record(session.no, session.id, [entry(at, event, run_id)])
+
+
+def settle(tx: Tx, lease: Lease, settlement: Settlement, rules: Rules) -> Settled:
+    """Give the run its outcome, and let the next waiting message begin, in one transaction."""
+    session, run = held(tx, lease, settlement.run_id)
+    status = ending(run.state, settlement.verdict, by_deadline=run.by_deadline)
+    tx.record(session.no, session.id, settlement.final(status))
+    if tx.one("reply_streaming", no=session.no) is not None:
+        close_open_ends(tx, session, run, settlement.at)
+    event = RunFinished(
+        status=status,
+        reason=_reason(run, settlement, status),
+        retryable=settlement.retryable and status is RunState.FAILED,
+        usage=settlement.usage,
+    )
+    finish(tx, session, run, event, settlement.at)
+    for spent in event.usage:
+        _spend(tx, session, spent)
+    start = _next(tx, session, settlement, rules, lease)
+    return Settled(status, Wake(() if start is None else (start,), slots.backlog(tx)))
+
+
+def _reason(run: RunRow, settlement: Settlement, status: RunState) -> str:
+    if status is settlement.verdict:
+        return settlement.reason
+    return run.reason or "interrupted"
+
+
+def _spend(tx: Tx, session: SessionRow, usage: Usage) -> None:
+    tx.must(
+        "session_spend",
+        no=session.no,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cost=usage.cost,
+    )
+
+
+def _next(tx: Tx, session: SessionRow, settlement: Settlement, rules: Rules, lease: Lease) -> Start | None:
+    if session.held:
+        return None
+    owner = lease if settlement.takes_next else None
+    return start_next(tx, session, settlement.next_run_id, settlement.at, rules, owner)
+
+
+def claim(tx: Tx, lease: Lease, room: int, at: Micros, rules: Rules) -> Wake:
+    """Start at most `room` runs that wait for a slot: authors with the fewest live runs first."""
+    starts: list[Start] = []
+    while len(starts) < room and slots.taken(tx).room(rules.limits):
+        row = tx.one("slot_next", most=rules.limits.live_runs_per_user)
+        if row is None:
+            break
+        tenant, author = row
+        run = run_row(tx, tx.one("run_oldest", tenant=tenant, author=author)[0])
+        if run is None:
+            break
+        starts.append(claim_one(tx, session_of(tx, run.session_no), run, at, lease))
+    return Wake(tuple(starts), slots.backlog(tx))
+
+
+def release(
+    tx: Tx, lease: Lease, run_id: str, at: Micros, reason: str, rules: Rules, mint: Callable[[], str]
+) -> None:
+    """Let a run go, to be taken up again as its next attempt. It doesn't count as lost.
+
+    One that was being stopped ends here; the message behind it then becomes a run for another host.
+    """
+    session, run = held(tx, lease, run_id)
+    if lapse(tx, session, run, at, reason, lapses=0) is not RunState.QUEUED and not session.held:
+        start_next(tx, session, mint(), at, rules, None)
+
+
+def lapse(tx: Tx, session: SessionRow, run: RunRow, at: Micros, reason: str, *, lapses: int) -> RunState:
+    """A run has no host any more: back to the queue, or to its end. Returns its new state."""
+    if RUN.advance(run.state, RunSignal.LOSE_LEASE) is RunState.CANCELLED:
+        end(tx, session, run, RunState.CANCELLED, run.reason or "interrupted", at)
+        return RunState.CANCELLED
+    if run.lapses + lapses >= run.grant.max_attempts:
+        end(tx, session, run, RunState.LOST, f"{reason}_{run.grant.max_attempts}_times", at)
+        return RunState.LOST
+    tx.unfence(run.id)
+    tx.must("run_lapse", id=run.id, lapses=lapses, reason=reason)
+    slots.move_run(tx, run.tenant, run.author, live=-1, queued=1)
+    return RunState.QUEUED

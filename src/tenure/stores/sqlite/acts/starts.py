@@ -1,0 +1,153 @@
+"""How a waiting message becomes a run: with a grant first, and a slot when there is one."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from tenure.core.content import Content
+from tenure.core.event import Event, MessageWithdrawn, RunRetried, RunStarted, Trigger, entry
+from tenure.core.grant import Grant, Terms, make_grant
+from tenure.core.moment import SECOND, Micros, timestamp
+from tenure.core.principal import Author, Role, strongest, weaker
+from tenure.core.rules import Rules
+from tenure.core.run import RUN, RunSignal
+from tenure.ports.store import Lease, Start
+from tenure.stores.sqlite.acts import slots
+from tenure.stores.sqlite.acts.rows import RunRow, SessionRow, fenced
+from tenure.stores.sqlite.batch import Tx
+
+
+class Waiter(msgspec.Struct, frozen=True):
+    """The message at the front of a queue."""
+
+    message_id: str
+    author: Author
+    content: Content
+    deadline_s: float | None
+
+
+def start_next(
+    tx: Tx, session: SessionRow, run_id: str, at: Micros, rules: Rules, lease: Lease | None
+) -> Start | None:
+    """Make the first waiting message a run named `run_id`. Returns it if it also got a slot here.
+
+    A message whose author or agent is gone is withdrawn, and the next one is tried.
+    """
+    for waiter in waiting(tx, session.no):
+        role = rights_now(tx, waiter.author, at)
+        gone = _gone(role, session.agent, rules.terms)
+        if role is None or gone is not None:
+            withdraw(tx, session, waiter.message_id, at, by="host", reason=gone or "principal_gone")
+            continue
+        author = msgspec.structs.replace(waiter.author, role=role)
+        taken = slots.taken(tx, author.tenant, author.user)
+        owner = lease if taken.free(rules.limits) else None
+        return start(tx, session, run_id, msgspec.structs.replace(waiter, author=author), at, rules, owner)
+    return None
+
+
+def start(
+    tx: Tx,
+    session: SessionRow,
+    run_id: str,
+    waiter: Waiter,
+    at: Micros,
+    rules: Rules,
+    owner: Lease | None,
+) -> Start | None:
+    """Store a run with its grant: claimed by `owner`, which then executes it, or waiting for a slot."""
+    grant = make_grant(rules.terms[session.agent], waiter.author, waiter.deadline_s)
+    run = RunRow.fresh(run_id, session.no, waiter.message_id, grant)
+    _insert(tx, run, at, owner)
+    if owner is None:
+        tx.do("message_assign", no=session.no, id=waiter.message_id, run_id=run_id)
+        slots.move_run(tx, run.tenant, run.author, queued=1)
+        return None
+    slots.move_run(tx, run.tenant, run.author, live=1)
+    return _begun(tx, session, run, grant, waiter.content, at)
+
+
+def waiting(tx: Tx, no: int) -> list[Waiter]:
+    """The waiting messages of a session, in order."""
+    rows = tx.all("message_waiting", no=no, limit=-1)
+    return [
+        Waiter(i, msgspec.json.decode(a, type=Author), msgspec.json.decode(c, type=Content), d)
+        for i, a, c, d in rows
+    ]
+
+
+def withdraw(tx: Tx, session: SessionRow, message_id: str, at: Micros, *, by: str, reason: str) -> None:
+    """A waiting message will never run, and the journal says why."""
+    event = MessageWithdrawn(message_id=message_id, by=by, reason=reason)
+    tx.record(session.no, session.id, [entry(at, event)])
+
+
+def _gone(role: Role | None, agent: str, terms: Mapping[str, Terms]) -> str | None:
+    if agent not in terms:
+        return "unknown_agent"
+    return None if role else "principal_gone"
+
+
+def rights_now(tx: Tx, author: Author, at: Micros) -> Role | None:
+    """What the author may still do: at most what it could at admission, and what its living keys say."""
+    rows = tx.all("key_roles", tenant=author.tenant, user=author.user, at=at)
+    role = strongest([Role(role) for (role,) in rows])
+    return None if role is None else weaker(role, author.role)
+
+
+def _insert(tx: Tx, run: RunRow, at: Micros, owner: Lease | None) -> None:
+    claimed = RUN.advance(run.state, RunSignal.CLAIM)
+    inserted = tx.do(
+        "run_insert",
+        id=run.id,
+        no=run.session_no,
+        tenant=run.tenant,
+        author=run.author,
+        agent=run.agent,
+        message_id=run.message_id,
+        state=run.state if owner is None else claimed,
+        grant_json=run.grant_json,
+        grant_digest=run.grant_digest,
+        owner=None if owner is None else owner.incarnation,
+        at=at,
+    )
+    if inserted != 1:
+        raise fenced(run.id)
+
+
+def claim_one(tx: Tx, session: SessionRow, run: RunRow, at: Micros, lease: Lease) -> Start:
+    """Start a run that waited for a slot."""
+    if tx.do("run_claim", id=run.id, owner=lease.incarnation, at=at) != 1:
+        raise fenced(run.id)
+    slots.move_run(tx, run.tenant, run.author, live=1, queued=-1)
+    content = tx.one("message_receipt", no=session.no, id=run.message_id)[0]
+    return _begun(tx, session, run, run.grant, msgspec.json.decode(content, type=Content), at)
+
+
+def _begun(tx: Tx, session: SessionRow, run: RunRow, grant: Grant, content: Content, at: Micros) -> Start:
+    """Tell the journal that a run of this host begins, or begins anew."""
+    seq = tx.record(session.no, session.id, [entry(at, _beginning(run, grant, at), run.id)])
+    return Start(
+        session_id=session.id,
+        run_id=run.id,
+        agent=run.agent,
+        attempt=run.attempt + 1,
+        message_id=run.message_id,
+        content=content,
+        author=grant.author,
+        grant=grant,
+        seq=seq,
+    )
+
+
+def _beginning(run: RunRow, grant: Grant, at: Micros) -> Event:
+    if run.attempt:
+        return RunRetried(attempt=run.attempt + 1, reason=run.reason)
+    limit = grant.deadline_s
+    return RunStarted(
+        runner=grant.runner,
+        attempt=1,
+        trigger=Trigger(kind="message", id=run.message_id),
+        grant_digest=run.grant_digest,
+        deadline_at=None if limit is None else timestamp(Micros(at + round(limit * SECOND))),
+    )

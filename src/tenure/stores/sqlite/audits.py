@@ -1,0 +1,82 @@
+"""What the invariant checker reads: everything about one session, and counters beside a recount."""
+
+import sqlite3
+
+import msgspec
+
+from tenure.core.content import Content
+from tenure.core.evidence import Stored, StoredRun, StoredSpan
+from tenure.core.message import Role
+from tenure.core.transcript import Item
+from tenure.stores.sqlite.queries import SQL
+from tenure.stores.sqlite.reads import first, one, rows
+
+
+def session_ids(db: sqlite3.Connection, after: str, limit: int) -> list[str]:
+    """The ids of all sessions, in order, a page at a time."""
+    return [row["id"] for row in rows(db, "read_session_ids", after=after, limit=limit)]
+
+
+def audit(db: sqlite3.Connection, session_id: str) -> Stored | None:
+    """Everything stored about one session, a deleted one included until its rows are gone."""
+    row = first(db, "audit_session", id=session_id)
+    if row is None:
+        return None
+    no = row["no"]
+    spans = db.execute(SQL["journal_after"], {"strand": row["strand"], "after": 0})
+    return Stored(
+        session_id=session_id,
+        head_seq=row["seq"],
+        state=row["state"],
+        queue_held=bool(row["queue_held"]),
+        spans=tuple(StoredSpan(*span) for span in spans),
+        messages=tuple(_message(row) for row in db.execute(SQL["audit_messages"], {"no": no})),
+        runs=tuple(
+            StoredRun(run_id, state, digest, bool(owned))
+            for run_id, state, digest, owned in db.execute(SQL["audit_runs"], {"no": no})
+        ),
+    )
+
+
+def _message(row: tuple[str, str, str, str | None, int, str, int | None]) -> Item:
+    message_id, role, state, run_id, superseded, content, entered = row
+    said = msgspec.json.decode(content, type=Content)
+    return Item(message_id, Role(role), said, run_id, state, entered, bool(superseded))
+
+
+def counter_faults(db: sqlite3.Connection) -> list[str]:
+    """Every counter that isn't what a recount gives, and every run held by a dead host; in words."""
+    return [*_slot_faults(db), *_quota_faults(db), *_owner_faults(db)]
+
+
+def _slot_faults(db: sqlite3.Connection) -> list[str]:
+    faults = [
+        f"{r['tenant']}/{r['author']} has {r['live']} live and {r['queued']} queued runs on the books, "
+        f"but {r['real_live']} and {r['real_queued']} in fact."
+        for r in rows(db, "audit_slots")
+        if (r["live"], r["queued"]) != (r["real_live"], r["real_queued"])
+    ]
+    booked = one(db, "slot_read", tenant="", author="")[:2]
+    real = one(db, "audit_slot_total")
+    if tuple(booked) != tuple(real):
+        faults.append(
+            f"The books show {tuple(booked)} live and queued runs in all, but there are {tuple(real)}."
+        )
+    return faults
+
+
+def _quota_faults(db: sqlite3.Connection) -> list[str]:
+    faults = [
+        f"{r['tenant']}/{r['owner']} has {r['open']} open sessions on the books, {r['real_open']} in fact."
+        for r in rows(db, "audit_quotas")
+        if r["open"] != r["real_open"]
+    ]
+    booked = (one(db, "quota_get", tenant="", owner="") or (0,))[0]
+    real = one(db, "audit_quota_total")[0]
+    if booked != real:
+        faults.append(f"The books show {booked} open sessions in all, but there are {real}.")
+    return faults
+
+
+def _owner_faults(db: sqlite3.Connection) -> list[str]:
+    return [f"The run {r['id']} is held by a dead host." for r in rows(db, "audit_dead_owners")]

@@ -1,0 +1,210 @@
+"""The lane: how acts reach the one writing connection, and reads the others.
+
+`ThreadLane` serves a real file: one thread writes and checkpoints, one reads long things, and point
+reads are answered in the loop. A simulation brings a lane of its own; no other code knows of threads.
+"""
+
+import asyncio
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from tenure.errors import Code, TenureError
+from tenure.ports.landmarks import Landmark, Landmarks
+from tenure.ports.store import Block, Commits
+from tenure.stores.sqlite.batch import Act, Batches, Committed, Fatal, Outcome, Tx
+from tenure.stores.sqlite.files import connect, migrate
+
+T = TypeVar("T")
+
+RECENT = 512
+
+
+class Lane(Protocol):
+    """The way to the database. `write` keeps the order in which it was called."""
+
+    def on_commit(self, listener: Callable[[Block], None]) -> None:
+        """Who gets each committed block, in the loop, before the act's future is resolved."""
+        ...
+
+    def write(self, act: Callable[[Tx], T]) -> "asyncio.Future[T]":
+        """Run `act` in the next transaction. Resolved once it is durable."""
+        ...
+
+    async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a query that may take long, in a read transaction of its own."""
+        ...
+
+    def peek(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a short query at once."""
+        ...
+
+    def commits(self) -> Commits: ...
+    def healthy(self) -> bool: ...
+    def close(self) -> None: ...
+
+
+class _Waiting(NamedTuple):
+    act: Act
+    future: "asyncio.Future[Any]"
+
+
+class Meter:
+    """Counts commits and keeps the duration of the latest ones."""
+
+    def __init__(self) -> None:
+        self._count = self._events = 0
+        self._recent: deque[float] = deque(maxlen=RECENT)
+
+    def add(self, seconds: float, blocks: Sequence[Block]) -> None:
+        """One commit took `seconds`."""
+        self._count += 1
+        self._events += sum(b.last - b.first + 1 for b in blocks)
+        self._recent.append(seconds)
+
+    def read(self) -> Commits:
+        """The figures so far."""
+        return Commits(self._count, self._events, tuple(self._recent))
+
+
+class ThreadLane:
+    """Two threads and three connections on one file."""
+
+    def __init__(self, path: str, landmarks: Landmarks, fatal: Callable[[str], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._landmarks = landmarks
+        self._fatal = fatal
+        self._listener: Callable[[Block], None] = _nobody
+        self._meter = Meter()
+        self._writer = connect(path, writer=True)
+        migrate(self._writer)
+        self._batches = Batches(self._writer, landmarks)
+        self._points = connect(path, writer=False)
+        self._reader = connect(path, writer=False)
+        self._pages = ThreadPoolExecutor(1, "tenure-reader")
+        self._todo: deque[_Waiting] = deque()
+        self._wake = threading.Event()
+        self._open = True
+        self._thread = threading.Thread(target=self._write_all, name="tenure-writer", daemon=True)
+        self._thread.start()
+
+    def on_commit(self, listener: Callable[[Block], None]) -> None:
+        self._listener = listener
+
+    def write(self, act: Callable[[Tx], T]) -> "asyncio.Future[T]":
+        future: asyncio.Future[T] = self._loop.create_future()
+        if not self.healthy():
+            future.set_exception(_gone())
+            return future
+        self._todo.append(_Waiting(act, future))
+        self._wake.set()
+        return future
+
+    async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        if not self._open:
+            raise _gone()
+        return await self._loop.run_in_executor(self._pages, _snapshot, self._reader, query)
+
+    def peek(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        if not self._open:
+            raise _gone()
+        return query(self._points)
+
+    def commits(self) -> Commits:
+        return self._meter.read()
+
+    def healthy(self) -> bool:
+        return self._open and self._thread.is_alive()
+
+    def close(self) -> None:
+        """Finish what waits, then close. Safe to call twice."""
+        if not self._open:
+            return
+        self._open = False
+        self._wake.set()
+        self._thread.join()
+        self._pages.shutdown()
+        for db in (self._points, self._reader, self._writer):
+            db.close()
+
+    # --- the writer's thread
+
+    def _write_all(self) -> None:
+        batch: list[_Waiting] = []
+        try:
+            while self._open or self._todo:
+                self._wake.wait()
+                self._wake.clear()
+                batch = self._waiting()
+                if batch:
+                    self._commit(batch)
+                    batch = []
+        except Fatal as error:
+            self._tell(self._fatal, str(error))
+        finally:
+            self._open = False
+            self._tell(self._fail, batch)
+
+    def _waiting(self) -> list[_Waiting]:
+        """Everything that waits now. Taken one by one: the loop may be adding more this very moment."""
+        return [self._todo.popleft() for _ in range(len(self._todo))]
+
+    def _commit(self, batch: list[_Waiting]) -> None:
+        began = perf_counter()
+        committed = self._batches.commit([waiting.act for waiting in batch])
+        self._meter.add(perf_counter() - began, committed.blocks)
+        self._tell(self._deliver, batch, committed)
+
+    def _tell(self, what: Callable[..., None], *values: object) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(what, *values)
+
+    # --- back in the loop
+
+    def _deliver(self, batch: list[_Waiting], committed: Committed) -> None:
+        self._landmarks.passed(Landmark.DELIVERY_BEFORE)
+        try:
+            for block in committed.blocks:
+                self._listener(block)
+        finally:
+            for waiting, outcome in zip(batch, committed.outcomes, strict=True):
+                resolve(waiting.future, outcome)
+        self._landmarks.passed(Landmark.DELIVERY_AFTER)
+
+    def _fail(self, batch: list[_Waiting]) -> None:
+        """The writer is gone. What it had begun, and what waits, gets an answer all the same."""
+        for waiting in (*batch, *self._waiting()):
+            resolve(waiting.future, Outcome(error=_gone()))
+
+
+def resolve(future: "asyncio.Future[Any]", outcome: Outcome) -> None:
+    """Tell whoever awaits an act what it came to; nobody may be left waiting, or may have gone."""
+    if future.done():
+        return
+    if outcome.error is None:
+        future.set_result(outcome.value)
+    else:
+        future.set_exception(outcome.error)
+
+
+def _snapshot(db: sqlite3.Connection, query: Callable[[sqlite3.Connection], T]) -> T:
+    db.execute("BEGIN")
+    try:
+        return query(db)
+    finally:
+        db.execute("ROLLBACK")
+
+
+def _nobody(block: Block) -> None:
+    """Blocks before anyone listens have no watcher to reach."""
+
+
+def _gone() -> TenureError:
+    return TenureError(
+        Code.STORE_UNAVAILABLE,
+        "The store is closed. Nothing was changed. Try again when the server is back.",
+    )

@@ -1,0 +1,42 @@
+"""The named statements of `queries.sql`, with the guards that the state tables give them.
+
+A statement begins with `-- name: purpose`. `{run.claim}` stands for the states from which a run can be
+claimed, `{run.live}` and `{run.slot}` for sets of states: the SQL never spells a rule of its own.
+"""
+
+import re
+from collections.abc import Iterator
+from importlib.resources import files
+
+from tenure.core.machine import G, Machine, S
+from tenure.core.message import MESSAGE
+from tenure.core.run import LIVE_RUNS, RUN, SLOT_STATES
+from tenure.core.session import SESSION
+
+_HEADING = re.compile(r"^-- (\w+): .+$", re.MULTILINE)
+_SNIPPET = re.compile(r"\{(\w+\.\w+)\}")
+
+
+def _guards(machine: Machine[S, G]) -> Iterator[tuple[str, str]]:
+    signals = {s for state in machine.states for s in machine.signals(state)}
+    for signal in signals:
+        yield f"{machine.noun}.{signal}", machine.guard("state", signal)
+
+
+SNIPPETS: dict[str, str] = {
+    **dict(_guards(RUN)),
+    **dict(_guards(MESSAGE)),
+    **dict(_guards(SESSION)),
+    "run.live": RUN.among("state", LIVE_RUNS),
+    "run.slot": RUN.among("state", SLOT_STATES),
+}
+
+
+def load(text: str) -> dict[str, str]:
+    """Name -> statement, snippets filled in. Raises KeyError for a snippet that no table has."""
+    parts = _HEADING.split(text)
+    named = zip(parts[1::2], parts[2::2], strict=True)
+    return {name: _SNIPPET.sub(lambda m: SNIPPETS[m[1]], sql).strip() for name, sql in named}
+
+
+SQL = load(files("tenure.stores.sqlite").joinpath("queries.sql").read_text("utf-8"))

@@ -1,0 +1,168 @@
+"""The host: opens the rooms in order, and closes them in the other."""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from tenure.core.limits import Limits
+from tenure.core.rules import Rules
+from tenure.core.view import Stats
+from tenure.errors import Code, TenureError
+from tenure.host.admission import Commands
+from tenure.host.catalogue import Catalogue
+from tenure.host.claims import Claims
+from tenure.host.executions import Executions
+from tenure.host.fanout import Fanout
+from tenure.host.recovery import Recovery
+from tenure.host.settlement import Settlements
+from tenure.host.tasks import Tasks
+from tenure.host.telemetry import Telemetry, percentile
+from tenure.ports.clock import Clock, Ids
+from tenure.ports.landmarks import Landmarks
+from tenure.ports.store import Block, Lease, Start, Store
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a host is made of from outside."""
+
+    store: Store
+    clock: Clock
+    ids: Ids
+    catalogue: Catalogue
+    limits: Limits
+    landmarks: Landmarks
+    version: str
+
+
+class Host:
+    """All rooms over one store. Several hosts in one process don't know of each other."""
+
+    def __init__(self, parts: Parts) -> None:
+        store, clock, ids, landmarks = parts.store, parts.clock, parts.ids, parts.landmarks
+        self.store = store
+        self.clock = clock
+        self.ids = ids
+        self.catalogue = parts.catalogue
+        self.rules = Rules(limits=parts.limits, terms=parts.catalogue.terms())
+        self.telemetry = Telemetry()
+        self.draining = False
+        self._drained: asyncio.Task[None] | None = None
+        self._version = parts.version
+        self._lease: Lease | None = None
+        self._began = clock.monotonic()
+        self._tasks = Tasks()
+        self.fanout = Fanout(store)
+        self._claims = Claims(store, clock, self._tasks, parts.limits, self._execute)
+        self._executions = Executions(
+            store=store,
+            clock=clock,
+            ids=ids,
+            catalogue=parts.catalogue,
+            settlements=Settlements(store, clock, ids, landmarks),
+            tasks=self._tasks,
+            telemetry=self.telemetry,
+            landmarks=landmarks,
+            follow=self._claims.follow,
+        )
+        self._recovery = Recovery(
+            store=store,
+            clock=clock,
+            claims=self._claims,
+            tasks=self._tasks,
+            telemetry=self.telemetry,
+            landmarks=landmarks,
+        )
+        self.commands = Commands(
+            store=store,
+            clock=clock,
+            ids=ids,
+            catalogue=parts.catalogue,
+            claims=self._claims,
+            tasks=self._tasks,
+            purge=self._recovery.wake,
+        )
+        store.on_commit(self._committed)
+
+    @property
+    def executing(self) -> int:
+        """How many runs this host holds."""
+        return len(self._executions)
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks the host has. An idle session has none."""
+        return len(self._tasks)
+
+    def _execute(self, starts: Sequence[Start]) -> None:
+        self._executions.execute(starts)
+
+    def _committed(self, block: Block) -> None:
+        self.fanout.deliver(block)
+        self._executions.deliver(block)
+
+    async def start(self) -> None:
+        """Join, put right what an earlier life left, and take runs."""
+        lease = self._lease = await self.store.join(self.clock.now())
+        self._executions.open(lease)
+        self._claims.open(lease)
+        await self._recovery.sweep(lease)
+        self._recovery.open(lease)
+
+    async def drain(self) -> None:
+        """Take no more runs, let the live ones go at their next safe point, and end all streams.
+
+        Asked again, it waits for the same end.
+        """
+        if self._drained is None:
+            self.draining = True
+            self._claims.close()
+            self._drained = self._tasks.spawn(self._drain(), "drain")
+        await asyncio.shield(self._drained)
+
+    async def _drain(self) -> None:
+        await self._executions.drain()
+        self.fanout.end_all("draining")
+
+    async def stop(self) -> None:
+        """Drain, and leave in good order. A drain begun before is cut short: its maker has waited enough."""
+        if self._drained is None:
+            await self.drain()
+        await self._tasks.stop()
+        if self._lease is not None and self.store.healthy():
+            await self._leave(self._lease)
+
+    async def _leave(self, lease: Lease) -> None:
+        """Say goodbye. The next life fences this one anyway, so a full disk costs nothing but the word."""
+        try:
+            await self.store.leave(lease, self.clock.now())
+        except TenureError as error:
+            if error.code not in (Code.STORE_FULL, Code.STORE_UNAVAILABLE):
+                raise
+
+    async def stats(self) -> Stats:
+        """Live figures."""
+        figures, commits = await self.store.figures(), self.store.commits()
+        return Stats(
+            sessions=figures.sessions,
+            open_sessions=figures.open_sessions,
+            live_runs=figures.live_runs,
+            queued_runs=figures.queued_runs,
+            streams=self.fanout.streams,
+            events=figures.events,
+            commits=commits.made,
+            commit_p50_ms=percentile(commits.recent, 0.5) * 1e3,
+            commit_p99_ms=percentile(commits.recent, 0.99) * 1e3,
+            loop_lag_ms=await self._lag() * 1e3,
+            uptime_s=self.clock.monotonic() - self._began,
+            version=self._version,
+            history=self.store.history,
+            draining=self.draining,
+        )
+
+    async def _lag(self) -> float:
+        """How long the loop takes to come round, in seconds."""
+        # Not the loop's clock: uvloop's is read once a round, in whole milliseconds.
+        before = self.clock.monotonic()
+        await asyncio.sleep(0)
+        return self.clock.monotonic() - before

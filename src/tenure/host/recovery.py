@@ -1,0 +1,72 @@
+"""Recovery: a loop, not a start-up step. Runs that nobody holds are taken up again, the deleted are freed.
+
+One loop per host, whatever the number of sessions; it sleeps until it is woken or SWEEP_S have passed.
+"""
+
+import asyncio
+
+from tenure.errors import Code, TenureError
+from tenure.host.claims import Claims
+from tenure.host.tasks import Tasks
+from tenure.host.telemetry import Telemetry
+from tenure.ports.clock import Clock
+from tenure.ports.landmarks import Landmark, Landmarks
+from tenure.ports.store import Lease, Store
+
+SWEEP_S = 60.0
+_PASSING = (Code.STORE_FULL, Code.STORE_UNAVAILABLE)
+
+
+class Recovery:
+    """Puts right what a dead host, a full disk or a lost hint left behind."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        claims: Claims,
+        tasks: Tasks,
+        telemetry: Telemetry,
+        landmarks: Landmarks,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._claims = claims
+        self._tasks = tasks
+        self._telemetry = telemetry
+        self._landmarks = landmarks
+        self._woken = asyncio.Event()
+
+    def open(self, lease: Lease) -> None:
+        """Begin the loop."""
+        self._tasks.spawn(self._loop(lease), "recovery")
+
+    def wake(self) -> None:
+        """There may be something to put right."""
+        self._woken.set()
+
+    async def _loop(self, lease: Lease) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            timer = loop.call_later(SWEEP_S, self._woken.set)
+            await self._woken.wait()
+            timer.cancel()
+            self._woken.clear()
+            try:
+                await self.sweep(lease)
+            except TenureError as error:
+                if error.code not in _PASSING:
+                    raise
+
+    async def sweep(self, lease: Lease) -> None:
+        """Look once for runs without a host, and for rows without a session."""
+        self._landmarks.passed(Landmark.REAP_BEFORE)
+        reaped = await self._store.reap(lease, self._clock.now())
+        self._landmarks.passed(Landmark.REAP_AFTER)
+        self._telemetry.requeued += reaped.requeued
+        if reaped.backlog:
+            self._claims.wake()
+        freed = 1
+        while freed:
+            freed = await self._store.purge(self._clock.now())

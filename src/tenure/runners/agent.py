@@ -1,0 +1,207 @@
+"""The face that agent code sees: the decorator `agent`, what it makes, and the `Run` it is given.
+
+Users import these from `tenure`; the in-process runner and the loader work on them. Nothing here
+starts anything or touches the machine, and importing it is cheap.
+"""
+
+import inspect
+import math
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import FunctionType
+from typing import Generic, TypeAlias, TypeVar
+
+import msgspec
+
+from tenure.core.grant import HISTORY, Capabilities, Descriptor, Grant, Policy
+from tenure.core.output import Output
+from tenure.core.view import TranscriptPage
+from tenure.errors import ConfigError
+from tenure.ports.runner import IncomingMessage, RunContext
+
+PYTHON = "python"
+"""The runner of all agents made with `agent`, as descriptors and journals name it."""
+
+Yielded: TypeAlias = AsyncIterator[str | Output]
+Returned: TypeAlias = Awaitable[str | Output | None]
+
+Work = TypeVar("Work", bound=Yielded | Returned, covariant=True)
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class Run:
+    """What an agent is given: the message to answer, and what it may use while it does.
+
+    Each use is judged by the run's grant. What that doesn't hold raises TenureError `forbidden`.
+    """
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+
+    @property
+    def id(self) -> str:
+        """The id of this run. It stays the same over attempts."""
+        return self._context.run_id
+
+    @property
+    def session_id(self) -> str:
+        """The id of the session that the run belongs to."""
+        return self._context.session_id
+
+    @property
+    def attempt(self) -> int:
+        """1 for the first attempt. A later one starts over: nothing said before it counts."""
+        return self._context.attempt
+
+    @property
+    def message(self) -> IncomingMessage:
+        """The message to answer: its `id`, `text`, `content` and the `user` who sent it."""
+        return self._context.message
+
+    @property
+    def grant(self) -> Grant:
+        """What this run may touch. It was frozen before the run began."""
+        return self._context.grant
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run was asked to stop. Look at it often; then say what is left and return."""
+        return self._context.stopping
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Running time left before the deadline in seconds, or None if there is no deadline."""
+        return self._context.seconds_left
+
+    async def stopped(self) -> None:
+        """Wait until the run is asked to stop."""
+        await self._context.stopped()
+
+    async def transcript(self, cursor: str | None = None, limit: int = 100) -> TranscriptPage:
+        """A page of what was said in the session so far, oldest first.
+
+        The page's `next_cursor` leads to the next one, None at the end. Raises TenureError
+        `forbidden` if the grant doesn't hold the right `history`.
+        """
+        return await self._context.transcript(cursor, limit)
+
+
+class AgentDefinition(msgspec.Struct, Generic[Work], frozen=True, kw_only=True, eq=False):
+    """An agent as `agent` makes it: a name, a function, and what it asks for.
+
+    It can still be called like the function, so that a test can drive it by hand.
+    """
+
+    name: str
+    function: Callable[[Run], Work]
+    descriptor: Descriptor
+    deadline_s: float | None = None
+
+    def __call__(self, run: Run) -> Work:
+        """Call the agent's function: an async iterator of outputs, or an awaitable answer."""
+        return self.function(run)
+
+    @property
+    def policy(self) -> Policy:
+        """What its runs may do unless an operator says otherwise."""
+        return Policy() if self.deadline_s is None else Policy(deadline_s=self.deadline_s)
+
+    @property
+    def place(self) -> str:
+        """Where the function stands, as `file:line`."""
+        return _place(self.function)
+
+
+AnyAgent: TypeAlias = AgentDefinition[Yielded | Returned]
+
+
+def agent(
+    name: str,
+    *,
+    description: str | None = None,
+    deadline_s: float | None = None,
+    steering: bool = False,
+    permissions: tuple[str, ...] = (HISTORY,),
+) -> Callable[[Callable[[Run], Work]], AgentDefinition[Work]]:
+    """Make an agent of an async generator function, or of an async one that returns its answer.
+
+    What it yields is a str or an output (`Text`, `Said`, `Reasoning`, …). Returning means that the
+    work is done, an exception that it failed; a `Verdict` may be yielded instead.
+
+    `description` is by default the first line of the docstring. `deadline_s` is the running time in
+    seconds after which a run is stopped; an operator may shorten it. `steering` says that the agent
+    takes up messages while it runs. `permissions` are the rights it asks for; a run is granted no
+    others. Raises ConfigError if the name, the deadline or the function can't be used.
+    """
+    _check_name(name)
+    _check_deadline(name, deadline_s)
+
+    def define(function: Callable[[Run], Work]) -> AgentDefinition[Work]:
+        _check_function(name, function)
+        return AgentDefinition(
+            name=name,
+            function=function,
+            deadline_s=deadline_s,
+            descriptor=Descriptor(
+                runner=PYTHON,
+                capabilities=Capabilities(steering=steering),
+                permissions=permissions,
+                description=_first_line(function) if description is None else description,
+            ),
+        )
+
+    return define
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str):
+        raise ConfigError(
+            f'An agent needs a name, but got {name!r}. Write @tenure.agent("greeter") above the function.'
+        )
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"{name!r} can't be the name of an agent. Use 1 to 64 letters, digits, dots, dashes "
+            "and underscores, beginning with a letter or digit."
+        )
+
+
+def _check_deadline(name: str, deadline_s: float | None) -> None:
+    if deadline_s is not None and not 0 < deadline_s < math.inf:
+        raise ConfigError(
+            f"The agent {name} has a deadline_s of {deadline_s}. Give a number of seconds above 0, or None."
+        )
+
+
+def _check_function(name: str, function: object) -> None:
+    if not (inspect.isasyncgenfunction(function) or inspect.iscoroutinefunction(function)):
+        raise ConfigError(
+            f"The agent {name} is {_kind(function)} ({_place(function)}). Make it an `async def` "
+            "that yields what it says, or returns it."
+        )
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError as misfit:
+        raise ConfigError(
+            f"The agent {name} ({_place(function)}) can't be called with a run: {misfit}. Let it "
+            "take exactly one argument: `async def ...(run: tenure.Run)`."
+        ) from misfit
+
+
+def _kind(thing: object) -> str:
+    if inspect.isclass(thing):
+        return "a class"
+    if inspect.isgeneratorfunction(thing):
+        return "a generator function without `async`"
+    return "a function without `async`" if inspect.isroutine(thing) else repr(thing)
+
+
+def _place(function: object) -> str:
+    code = function.__code__ if isinstance(function, FunctionType) else None
+    return repr(function) if code is None else f"{code.co_filename}:{code.co_firstlineno}"
+
+
+def _first_line(function: object) -> str:
+    return (inspect.getdoc(function) or "").partition("\n")[0]

@@ -1,0 +1,1 @@
+"""Agents to try Tenure with: offline, without a key. `tenure serve --demo` hosts them."""

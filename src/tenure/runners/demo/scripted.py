@@ -1,0 +1,222 @@
+"""The demo agent that does what the message says, for trying any client against any behaviour.
+
+It obeys the lines of a message in order, and answers "ok" if there is none it knows. It is written
+against the runner port itself, since some of what it does, `VANISH` for one, no `@tenure.agent` can.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import suppress
+from typing import NamedTuple, TypeAlias, assert_never
+
+from tenure.core.grant import Descriptor
+from tenure.core.output import Output, Reasoning, Text, Verdict, completed, failed
+from tenure.core.run import RunState
+from tenure.ports.runner import RunContext
+
+DEFAULT_MS = 100
+DEFAULT_BYTES = 100
+DEAF_S = 60.0
+"""How long `HANG` ignores that it was cancelled, in seconds."""
+
+STOPPED = Verdict(status=RunState.CANCELLED, reason="interrupted")
+
+_MOST = 10_000_000
+_YEAR = 31_536_000.0
+
+
+class Say(NamedTuple):
+    """Say one delta."""
+
+    text: str
+
+
+class Slow(NamedTuple):
+    """Say `words` deltas `w0 w1 …`, word k at start + k × `ms`."""
+
+    words: int
+    ms: int
+
+
+class Burst(NamedTuple):
+    """Say `deltas` deltas at once, each `size` bytes long."""
+
+    deltas: int
+    size: int
+
+
+class Reason(NamedTuple):
+    """Think one delta."""
+
+    text: str
+
+
+class Fail(NamedTuple):
+    """End with the verdict failed."""
+
+    reason: str
+
+
+class Crash(NamedTuple):
+    """Raise an exception."""
+
+
+class Vanish(NamedTuple):
+    """End without a verdict."""
+
+
+class Hang(NamedTuple):
+    """Never return, and ignore cancellation for a minute."""
+
+
+class Seq(NamedTuple):
+    """Say one delta for each of these runner sequence numbers."""
+
+    numbers: list[str]
+
+
+Order: TypeAlias = Say | Slow | Burst | Reason | Fail | Crash | Vanish | Hang | Seq
+
+
+class ScriptedRunner:
+    """The runner behind the agent *scripted*. It keeps nothing between runs."""
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """What it says of itself."""
+        return Descriptor(
+            runner="scripted",
+            description="Obeys the lines of a message, for example: SAY text, SLOW 20, FAIL reason.",
+        )
+
+    async def run(self, context: RunContext) -> AsyncGenerator[Output, None]:
+        """One attempt: the orders of the message, one after the other."""
+        orders = orders_of(context.message.text) or [Say("ok")]
+        for order in orders:
+            match order:
+                case Say(text):
+                    yield Text(text)
+                case Reason(text):
+                    yield Reasoning(text)
+                case Burst(deltas, size):
+                    for text in _pieces(deltas, size):
+                        yield Text(text)
+                case Seq(numbers):
+                    for number in numbers:
+                        yield Text(f"#{number} ", sequence=number)
+                case Slow(words, ms):
+                    start = asyncio.get_running_loop().time()
+                    for word in range(words):
+                        await _until(start + word * ms / 1_000)
+                        if context.stopping:
+                            yield STOPPED
+                            return
+                        yield Text(f"w{word} ")
+                case Fail(reason):
+                    yield failed(reason)
+                    return
+                case Crash():
+                    raise RuntimeError("The message asked for a CRASH.")
+                case Vanish():
+                    return
+                case Hang():
+                    await _hang()
+                case _:
+                    assert_never(order)
+        yield completed()
+
+
+def orders_of(text: str) -> list[Order]:
+    """The orders in a message; lines that aren't orders are left out.
+
+    An order whose arguments are wrong becomes the order to say what is wrong with them.
+    """
+    lines = (line.lstrip().rstrip("\r").partition(" ") for line in text.split("\n"))
+    return [_ORDERS[verb](rest) for verb, _, rest in lines if verb in _ORDERS]
+
+
+def _say(rest: str) -> Order:
+    return Say(rest) if rest.strip() else Say("SAY needs a text, for example: SAY hello. ")
+
+
+def _reason(rest: str) -> Order:
+    return Reason(rest) if rest.strip() else Say("REASON needs a text, for example: REASON let me see. ")
+
+
+def _fail(rest: str) -> Order:
+    return Fail(rest.strip() or "The message asked for it.")
+
+
+def _slow(rest: str) -> Order:
+    match _numbers(rest):
+        case [words]:
+            return Slow(words, DEFAULT_MS)
+        case [words, ms]:
+            return Slow(words, ms)
+        case _:
+            return _wrong("SLOW", rest, "a number of words and perhaps of milliseconds", "SLOW 20 100")
+
+
+def _burst(rest: str) -> Order:
+    match _numbers(rest):
+        case [deltas]:
+            return Burst(deltas, DEFAULT_BYTES)
+        case [deltas, size]:
+            return Burst(deltas, size)
+        case _:
+            return _wrong("BURST", rest, "a number of deltas and perhaps of bytes", "BURST 100 50")
+
+
+def _seq(rest: str) -> Order:
+    if not rest.strip():
+        return Say("SEQ needs numbers with commas between them, for example: SEQ 0,1,1,x,5. ")
+    return Seq([number.strip() for number in rest.split(",")])
+
+
+_ORDERS: dict[str, Callable[[str], Order]] = {
+    "SAY": _say,
+    "SLOW": _slow,
+    "BURST": _burst,
+    "REASON": _reason,
+    "FAIL": _fail,
+    "CRASH": lambda _: Crash(),
+    "VANISH": lambda _: Vanish(),
+    "HANG": lambda _: Hang(),
+    "SEQ": _seq,
+}
+
+
+def _numbers(rest: str) -> list[int]:
+    """The whole numbers in `rest`, or none if something else stands there too."""
+    words = rest.split()
+    if not all(word.isascii() and word.isdigit() and len(word) <= 8 for word in words):
+        return []
+    numbers = [int(word) for word in words]
+    return numbers if all(number <= _MOST for number in numbers) else []
+
+
+def _wrong(verb: str, rest: str, needs: str, example: str) -> Order:
+    got = repr(rest[:80]) if rest.strip() else "nothing"
+    return Say(f"{verb} needs {needs}, each at most {_MOST:,}, for example: {example}; got {got}. ")
+
+
+def _pieces(count: int, size: int) -> Iterator[str]:
+    """`count` different texts of `size` bytes each, as far as so few bytes can differ."""
+    return ((f"b{k}".ljust(size - 1, ".") + " ")[:size] for k in range(count))
+
+
+async def _until(instant: float) -> None:
+    """Wait for an instant of the loop's clock. Waiting for instants, not for spans, doesn't drift."""
+    await asyncio.sleep(instant - asyncio.get_running_loop().time())
+
+
+async def _hang() -> None:
+    loop = asyncio.get_running_loop()
+    try:
+        await asyncio.sleep(_YEAR)
+    except asyncio.CancelledError:
+        until = loop.time() + DEAF_S
+        while loop.time() < until:
+            with suppress(asyncio.CancelledError):
+                await _until(until)
+        raise

@@ -1,0 +1,211 @@
+"""What users test their agents with: a rehearsal without a host, a small host, a clock that tests move.
+
+`rehearse` is enough for what an agent says. `hosting` runs it on a real host, with journal, grant,
+interrupts and deadlines. Runners of your own have a contract suite: `tenure.runners.contract`.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NoReturn
+
+from tenure.core.command import CreateKey, InterruptRun, OpenSession, SendMessage
+from tenure.core.content import Content
+from tenure.core.event import Recorded, RunFinished, RunStarted, lines_of, record
+from tenure.core.limits import Limits
+from tenure.core.moment import SECOND, Micros
+from tenure.core.output import Output
+from tenure.core.principal import DEFAULT_TENANT, Principal, Role
+from tenure.core.rules import Rules
+from tenure.core.view import InterruptReceipt, MessageReceipt, TranscriptItem
+from tenure.host.admission import secret_hash
+from tenure.host.catalogue import Agent, Catalogue
+from tenure.host.clock import RandomIds, SystemClock
+from tenure.host.fanout import Delivery, Ended
+from tenure.host.host import Host, Parts
+from tenure.ports.landmarks import NoLandmarks
+from tenure.runners.agent import AnyAgent
+from tenure.runners.demo.scripted import ScriptedRunner
+from tenure.runners.inprocess import InProcessRunner
+from tenure.runners.rehearsal import FakeMessage, FakeRun, spoken
+from tenure.stores.sqlite.lane import ThreadLane
+from tenure.stores.sqlite.store import SqliteStore
+
+__all__ = [
+    "Agent",
+    "FakeMessage",
+    "FakeRun",
+    "HostedSession",
+    "ManualClock",
+    "ScriptedRunner",
+    "SmallHost",
+    "hosting",
+    "rehearse",
+    "spoken",
+]
+
+PATIENCE_S = 30.0
+"""How long `HostedSession` waits for a run, in seconds."""
+
+_NOVEMBER_2026 = Micros(1_793_491_200 * SECOND)
+_GENEROUS = Limits()
+_SECRET = "tnr_" + "0" * 43
+
+
+class ManualClock:
+    """A `Clock` that stands still until a test moves it. It begins at the given instant."""
+
+    def __init__(self, now: Micros = _NOVEMBER_2026) -> None:
+        self._now = int(now)
+        self._monotonic = 0.0
+
+    def now(self) -> Micros:
+        """Wall time in microseconds since 1970 UTC."""
+        return Micros(self._now)
+
+    def monotonic(self) -> float:
+        """Seconds that `advance` has let pass."""
+        return self._monotonic
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, on both clocks. Raises ValueError if it should go backwards."""
+        if seconds < 0:
+            raise ValueError(f"Time can't pass by {seconds} s. To set the wall clock, use `jump`.")
+        self._monotonic += seconds
+        self._now += round(seconds * SECOND)
+
+    def jump(self, seconds: float) -> None:
+        """Set the wall clock forward or back, as an operator or a time server may."""
+        self._now += round(seconds * SECOND)
+
+
+async def rehearse(agent: AnyAgent, message: Content | FakeRun = "") -> list[Output]:
+    """Everything that `agent` puts out for a message, its verdict included.
+
+    Give a `FakeRun` instead of the message to choose what the run may use, or to stop it. What the
+    agent raises is raised here.
+    """
+    run = message if isinstance(message, FakeRun) else FakeRun(message)
+    return [output async for output in InProcessRunner(agent).run(run)]
+
+
+class HostedSession:
+    """One session of a `SmallHost`, and the user who talks in it."""
+
+    def __init__(self, host: Host, by: Principal, session_id: str) -> None:
+        self._host = host
+        self._by = by
+        self.session_id = session_id
+
+    async def say(self, content: Content) -> list[Recorded]:
+        """Send a message and wait until a run has answered it; returns that run's events.
+
+        Raises TimeoutError if that takes longer than PATIENCE_S.
+        """
+        receipt = await self.send(content)
+        return await self.answer(receipt)
+
+    async def send(self, content: Content) -> MessageReceipt:
+        """Send a message and don't wait for its run."""
+        ask = SendMessage(content=content)
+        return (await self._host.commands.send(self._by, self.session_id, ask, None)).value
+
+    async def stop(self, *, force: bool = False) -> InterruptReceipt:
+        """Interrupt the live run. Raises TenureError `not_running` if there is none."""
+        ask = InterruptRun(force=force)
+        return (await self._host.commands.interrupt(self._by, self.session_id, ask, None)).value
+
+    async def answer(self, receipt: MessageReceipt) -> list[Recorded]:
+        """The events of the run that took the message, once it has ended."""
+        events: list[Recorded] = []
+        run_id = receipt.run_id
+        async with contextlib.aclosing(self.events(after=receipt.seq - 1)) as journal:
+            async for event in journal:
+                if isinstance(event.event, RunStarted) and event.event.trigger.id == receipt.message_id:
+                    run_id = event.run_id
+                if run_id is not None and event.run_id == run_id:
+                    events.append(event)
+                    if isinstance(event.event, RunFinished):
+                        break
+        return events
+
+    async def events(self, after: int = 0) -> AsyncGenerator[Recorded, None]:
+        """The session's events after `after`, as they come. Raises TimeoutError after a long silence."""
+        with self._host.fanout.follow(self.session_id, after) as follower:
+            while True:
+                async with asyncio.timeout(PATIENCE_S):
+                    step = await follower.next()
+                if isinstance(step, Ended):
+                    return
+                if isinstance(step, Delivery):
+                    for seq, line in enumerate(lines_of(step.body), step.first):
+                        yield record(seq, b"{" + line)
+
+    async def transcript(self) -> tuple[TranscriptItem, ...]:
+        """What was said so far, oldest first: the first thousand messages."""
+        return (await self._host.store.transcript(self.session_id, None, 1_000)).data
+
+
+class SmallHost:
+    """A host with a few agents, and one user, `ada`, who may talk to them."""
+
+    def __init__(self, host: Host, by: Principal) -> None:
+        self.host = host
+        self._by = by
+
+    async def open(self, agent: str) -> HostedSession:
+        """Open a session. Raises TenureError `unknown_agent` if the host hasn't that agent."""
+        opened = await self.host.commands.open_session(self._by, OpenSession(agent=agent), None)
+        return HostedSession(self.host, self._by, opened.value.id)
+
+
+@asynccontextmanager
+async def hosting(*agents: AnyAgent | Agent, limits: Limits = _GENEROUS) -> AsyncGenerator[SmallHost, None]:
+    """A real host with these agents, on a store in a folder that is gone afterwards.
+
+    Give an `Agent` to bring a runner or a policy of your own:
+    `Agent(name="scripted", runner=ScriptedRunner())`.
+    """
+    catalogue = Catalogue(a if isinstance(a, Agent) else _in_process(a) for a in agents)
+    rules = Rules(limits=limits, terms=catalogue.terms())
+    with TemporaryDirectory(prefix="tenure-") as folder:
+        lane = ThreadLane(str(Path(folder, "tenure.db")), NoLandmarks(), _broken)
+        store = await SqliteStore.opened(lane, rules, RandomIds())
+        host = Host(_parts(store, catalogue, limits))
+        try:
+            await host.start()
+            yield SmallHost(host, await _ada(host))
+        finally:
+            await host.stop()
+            store.close()
+
+
+def _in_process(agent: AnyAgent) -> Agent:
+    return Agent(name=agent.name, runner=InProcessRunner(agent), policy=agent.policy)
+
+
+def _parts(store: SqliteStore, catalogue: Catalogue, limits: Limits) -> Parts:
+    return Parts(
+        store=store,
+        clock=SystemClock(),
+        ids=RandomIds(),
+        catalogue=catalogue,
+        limits=limits,
+        landmarks=NoLandmarks(),
+        version="testing",
+    )
+
+
+async def _ada(host: Host) -> Principal:
+    root = Principal(tenant=DEFAULT_TENANT, user="root", role=Role.ADMIN, key_id="", root=True)
+    await host.commands.create_key(root, CreateKey(user="ada", role=Role.MEMBER), None, _SECRET)
+    ada = host.store.principal(secret_hash(_SECRET), host.clock.now())
+    assert ada is not None
+    return ada
+
+
+def _broken(reason: str) -> NoReturn:
+    raise RuntimeError(reason)

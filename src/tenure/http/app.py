@@ -1,0 +1,45 @@
+"""Puts the HTTP face together: the front over the route table, on one host. The wiring calls it."""
+
+from collections.abc import Iterable
+
+import msgspec
+from starlette.types import ASGIApp
+
+from tenure.host.host import Host
+from tenure.http.audience import Audience
+from tenure.http.call import AnyRoute, Options, Site, Texts
+from tenure.http.front import Front
+from tenure.http.openapi import openapi
+from tenure.http.pace import Pace
+from tenure.http.pages import docs_page, home_page
+from tenure.http.routes import ROUTES
+
+
+def create_app(
+    host: Host,
+    options: Options | None = None,
+    *,
+    version: str,
+    routes: Iterable[AnyRoute] = ROUTES,
+) -> ASGIApp:
+    """The ASGI application of `host`. Whoever made the host starts and stops it.
+
+    Raises UndeclaredRoute if a route of the table doesn't say what protects it.
+    """
+    table = tuple(routes)
+    options = options or Options()
+    limits = host.rules.limits
+    document = openapi(table, version)
+    site = Site(
+        host=host,
+        audience=Audience(host.store, host.clock, limits, options.heartbeat_s, options.recheck_s),
+        pace=Pace(limits.commands_per_minute, host.clock),
+        options=options,
+        texts=Texts(
+            openapi=msgspec.json.encode(document),
+            docs=docs_page(table, document),
+            home=home_page((agent.name for agent in host.catalogue.agents()), version),
+        ),
+        tasks=set(),
+    )
+    return Front(site, table)

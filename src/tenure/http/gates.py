@@ -1,0 +1,178 @@
+"""What stands before every route, each gate one function: host, origin, size, key, role, tenant.
+
+The front asks them in this order; the socket asks the last three again for a key that comes in its
+first frame. They only read and refuse: a gate never changes anything.
+"""
+
+import hashlib
+from typing import NamedTuple, assert_never
+
+from tenure.core.ids import KEY, RUN, SESSION, well_formed
+from tenure.core.principal import Action, Principal, may, reaches
+from tenure.errors import Code, TenureError
+from tenure.host.host import Host
+from tenure.http.bodies import MAX_BYTES, too_large
+from tenure.http.call import AnyCall, AnyRoute, Options, TenantRule
+from tenure.ports.store import Ground
+
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+MAX_KEY = 1_000
+
+Pairs = list[tuple[bytes, bytes]]
+
+
+class Trust(NamedTuple):
+    """Which names this host answers to, and which pages elsewhere may use it."""
+
+    hosts: frozenset[str]
+    origins: frozenset[str]
+
+    @classmethod
+    def of(cls, options: Options) -> "Trust":
+        """The allow-lists that the operator set, with the loopback names."""
+        hosts = frozenset(name.lower() for name in (*LOOPBACK, *options.allowed_hosts))
+        return cls(hosts, frozenset(o.lower().rstrip("/") for o in options.allowed_origins))
+
+
+def check_host(trust: Trust, pairs: Pairs) -> str:
+    """The one Host header, if it is one of ours. Raises TenureError `bad_host`."""
+    given = [value.decode("latin-1").lower() for name, value in pairs if name == b"host"]
+    host = given[0] if len(given) == 1 else ""
+    if host and (host in trust.hosts or _without_port(host) in trust.hosts or "*" in trust.hosts):
+        return host
+    raise TenureError(
+        Code.BAD_HOST,
+        f"This host doesn't answer to the name {', '.join(given) or '(none)'}. "
+        "Use its own address, or have the operator add the name to allowed_hosts.",
+    )
+
+
+def check_origin(trust: Trust, headers: dict[bytes, bytes], host: str) -> None:
+    """Refuse a page of another site. Raises TenureError `bad_origin`. No Origin is no page: let it pass."""
+    origin = headers.get(b"origin")
+    if origin is None:
+        return
+    shown = origin.decode("latin-1").lower()
+    if shown in trust.origins or shown in (f"http://{host}", f"https://{host}"):
+        return
+    raise TenureError(
+        Code.BAD_ORIGIN,
+        f"Pages of {shown} may not use this host. Have the operator add it to allowed_origins.",
+    )
+
+
+def check_size(headers: dict[bytes, bytes]) -> None:
+    """Refuse a body that says it is too large. Raises TenureError `too_large` or `bad_request`."""
+    length = headers.get(b"content-length")
+    if length is None:
+        return
+    if not length.isdigit():
+        raise TenureError(
+            Code.BAD_REQUEST,
+            f"Content-Length is {length.decode('latin-1')}. Send the number of bytes of the body.",
+        )
+    if len(length) > len(str(MAX_BYTES)) or int(length) > MAX_BYTES:
+        raise too_large(int(length[:18]))
+
+
+def bearer(headers: dict[bytes, bytes]) -> bytes | None:
+    """The key in the Authorization header; None if there is no such header."""
+    header = headers.get(b"authorization")
+    if header is None:
+        return None
+    scheme, _, key = header.partition(b" ")
+    if scheme.lower() != b"bearer":
+        raise _no_key("The Authorization header isn't of the form: Bearer KEY.")
+    return key.strip()
+
+
+def enter(call: AnyCall, key: bytes | None) -> None:
+    """Authentication, role and tenant for one call. Raises `unauthenticated`, `forbidden` or `not_found`."""
+    if key is None:
+        raise _no_key("The request has no key.")
+    call.principal = authenticate(call.site.host, key)
+    call.key = key
+    check_role(call.route, call.principal)
+    call.ground = find_ground(call.site.host, call.route.tenant_rule, call.path, call.principal)
+
+
+def authenticate(host: Host, key: bytes) -> Principal:
+    """Who presents this key. The look-up is by its hash, so its time tells nothing about other keys."""
+    by = host.store.principal(hash_of(key), host.clock.now()) if 0 < len(key) <= MAX_KEY else None
+    if by is None:
+        raise _no_key("The key isn't known here, or it was revoked or has expired.")
+    return by
+
+
+def hash_of(key: bytes) -> bytes:
+    """What the store keeps of a key."""
+    return hashlib.sha256(key).digest()
+
+
+def check_role(route: AnyRoute, by: Principal) -> None:
+    """Raises TenureError `forbidden` if the principal's role doesn't have the route's action."""
+    check_action(route.action, by, f"{route.method} {route.path}")
+
+
+def check_action(action: Action | None, by: Principal, what: str) -> None:
+    """Raises TenureError `forbidden` if the principal's role doesn't have the action that `what` needs."""
+    if action is None or not may(by, action):
+        way_out = (
+            "Only the bootstrap admin may." if action is Action.DRAIN else "Use a key with a stronger role."
+        )
+        raise TenureError(
+            Code.FORBIDDEN, f"A key with role {by.role} may not {what}. {way_out}", role=by.role
+        )
+
+
+def find_ground(host: Host, rule: TenantRule | None, path: dict[str, str], by: Principal) -> Ground | None:
+    """What the path names, if it exists for this principal. Raises TenureError `not_found` otherwise."""
+    match rule:
+        case TenantRule.PUBLIC | TenantRule.OWN | TenantRule.HOST | None:
+            return None
+        case TenantRule.SESSION:
+            return _session(host, path["session_id"], by)
+        case TenantRule.RUN:
+            return _run(host, path["run_id"], by)
+        case TenantRule.KEY:
+            return _key(host, path["key_id"], by)
+        case _:
+            assert_never(rule)
+
+
+def not_found(noun: str, name: str) -> TenureError:
+    """The one answer for what isn't there and for what isn't the caller's: nobody can tell them apart."""
+    return TenureError(
+        Code.NOT_FOUND, f"There is no {noun} {name[:100]} for this key. Check the id, or use another key."
+    )
+
+
+def _session(host: Host, session_id: str, by: Principal) -> Ground:
+    ground = host.store.ground(session_id) if well_formed(SESSION, session_id) else None
+    if ground is None or not reaches(by, ground.tenant, ground.owner):
+        raise not_found("session", session_id)
+    return ground
+
+
+def _run(host: Host, run_id: str, by: Principal) -> Ground:
+    ground = host.store.ground_of_run(run_id) if well_formed(RUN, run_id) else None
+    if ground is None or not reaches(by, ground.tenant, ground.owner):
+        raise not_found("run", run_id)
+    return ground
+
+
+def _key(host: Host, key_id: str, by: Principal) -> None:
+    found = host.store.key(key_id) if well_formed(KEY, key_id) else None
+    if found is None or not reaches(by, found.tenant, found.user):
+        raise not_found("key", key_id)
+
+
+def _without_port(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() else host
+
+
+def _no_key(what: str) -> TenureError:
+    return TenureError(
+        Code.UNAUTHENTICATED, f"{what} Send a valid one as the header: Authorization: Bearer KEY."
+    )

@@ -1,0 +1,65 @@
+"""What operators ask: is it alive, is it ready, how does it fare; and take it out of service."""
+
+import asyncio
+
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from tenure.core.command import Drain
+from tenure.core.view import View
+from tenure.errors import Code, TenureError
+from tenure.http.call import Call, NoBody, NoQuery
+from tenure.http.metrics import CONTENT_TYPE, exposition
+from tenure.http.wire import NO_STORE, json_response
+
+
+class Health(View, frozen=True, kw_only=True):
+    """One word about the host."""
+
+    status: str
+
+
+class Draining(View, frozen=True, kw_only=True):
+    """Whether the host is going out of service."""
+
+    draining: bool
+
+
+async def healthz(_call: Call[NoBody, NoQuery]) -> ASGIApp:
+    """Alive: the process answers. It stays so while the host drains."""
+    return json_response(Health(status="ok"))
+
+
+async def readyz(call: Call[NoBody, NoQuery]) -> ASGIApp:
+    """Ready: the store works and the host takes new work. Else 503 says why."""
+    host = call.site.host
+    if host.draining:
+        raise TenureError(
+            Code.DRAINING, "The host is draining: it takes no new work. Send it to another host."
+        )
+    if not host.store.healthy():
+        raise TenureError(
+            Code.STORE_UNAVAILABLE, "The store doesn't work: its writer stopped. Restart the host."
+        )
+    return json_response(Health(status="ready"))
+
+
+async def metrics(call: Call[NoBody, NoQuery]) -> ASGIApp:
+    """Live figures for Prometheus. They name no tenant, user or session."""
+    body = exposition(await call.site.host.stats(), call.site.host.telemetry)
+    return Response(body, headers={**NO_STORE, "content-type": CONTENT_TYPE})
+
+
+async def stats(call: Call[NoBody, NoQuery]) -> ASGIApp:
+    """Live figures of this host, the same that its metrics show."""
+    return json_response(await call.site.host.stats())
+
+
+async def drain(call: Call[Drain, NoQuery]) -> ASGIApp:
+    """Take the host out of service. Runs come to their next safe point; streams end with `draining`."""
+    host, tasks = call.site.host, call.site.tasks
+    task = asyncio.create_task(host.drain())
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+    await asyncio.sleep(0)  # lets it begin, so that the host already says that it drains
+    return json_response(Draining(draining=host.draining), 202)

@@ -1,0 +1,104 @@
+"""From method and path to a route. Made from the table once; it refuses a table with a hole in it."""
+
+from collections.abc import Iterable
+from re import Pattern
+from typing import NamedTuple
+
+from starlette.routing import compile_path
+
+from tenure.errors import Code, TenureError
+from tenure.http.call import SOCKET, AnyRoute, TenantRule
+
+NEEDS: dict[TenantRule, str] = {
+    TenantRule.SESSION: "session_id",
+    TenantRule.RUN: "run_id",
+    TenantRule.KEY: "key_id",
+}
+"""The path parameter that each rule judges by; a path with one of these must have its rule."""
+
+
+class UndeclaredRoute(Exception):
+    """A route doesn't say what the front needs to protect it. The text names the route and what it lacks."""
+
+
+class _Path(NamedTuple):
+    pattern: Pattern[str]
+    methods: dict[str, AnyRoute]
+
+
+class Router:
+    """The compiled table. Raises UndeclaredRoute for a route that isn't fully declared, or there twice."""
+
+    def __init__(self, routes: Iterable[AnyRoute]) -> None:
+        self._fixed: dict[str, dict[str, AnyRoute]] = {}
+        self._open: dict[str, _Path] = {}
+        for route in routes:
+            _check(route)
+            methods = self._methods(route.path)
+            if route.method in methods:
+                raise UndeclaredRoute(f"Route {route.name} is declared twice. Keep one of them.")
+            methods[route.method] = route
+
+    def find(self, method: str, path: str) -> tuple[AnyRoute, dict[str, str]]:
+        """The route of a request and the parts of its path. Raises `not_found` or `method_not_allowed`.
+
+        HEAD is answered as GET.
+        """
+        methods, parts = self._look(path)
+        route = methods.get("GET" if method == "HEAD" else method)
+        if route is not None:
+            return route, parts
+        known = sorted(name for name in methods if name != SOCKET)
+        if not known:
+            raise _no_http(path) if SOCKET in methods else _no_path(path)
+        if "GET" in known:
+            known.append("HEAD")
+        allow = ", ".join(known)
+        raise TenureError(
+            Code.METHOD_NOT_ALLOWED, f"{path[:200]} doesn't know {method}. It takes {allow}.", allow=allow
+        )
+
+    def _look(self, path: str) -> tuple[dict[str, AnyRoute], dict[str, str]]:
+        fixed = self._fixed.get(path)
+        if fixed is not None:
+            return fixed, {}
+        for candidate in self._open.values():
+            if found := candidate.pattern.match(path):
+                return candidate.methods, found.groupdict()
+        return {}, {}
+
+    def _methods(self, path: str) -> dict[str, AnyRoute]:
+        if "{" not in path:
+            return self._fixed.setdefault(path, {})
+        pattern = compile_path(path)[0]
+        return self._open.setdefault(pattern.pattern, _Path(pattern, {})).methods
+
+
+def _check(route: AnyRoute) -> None:
+    lacks = [
+        what
+        for what, there in (
+            ("a resource", route.resource),
+            ("an action", route.action),
+            ("a tenant rule", route.tenant_rule),
+        )
+        if not there
+    ]
+    if lacks:
+        raise UndeclaredRoute(
+            f"Route {route.name} doesn't declare {' and '.join(lacks)}. Say it in the route table."
+        )
+    for rule, part in NEEDS.items():
+        if ("{" + part + "}" in route.path) != (route.tenant_rule is rule):
+            raise UndeclaredRoute(
+                f"Route {route.name} has tenant rule {route.tenant_rule}, which doesn't fit its path: "
+                f"the rule {rule} and the path parameter {part} belong together."
+            )
+
+
+def _no_path(path: str) -> TenureError:
+    return TenureError(Code.NOT_FOUND, f"Nothing lives at {path[:200]}. /docs lists every path of this host.")
+
+
+def _no_http(path: str) -> TenureError:
+    return TenureError(Code.BAD_REQUEST, f"{path[:200]} is a WebSocket. Open it with a WebSocket client.")

@@ -1,0 +1,101 @@
+"""Sessions: open, list, read, rename, close, reopen, delete."""
+
+import msgspec
+from starlette.types import ASGIApp
+
+from tenure.core.command import CloseSession, OpenSession, ReopenSession, UpdateSession
+from tenure.core.principal import Principal, Role
+from tenure.core.session import SessionStatus
+from tenure.core.view import SessionInfo, View
+from tenure.errors import Code, TenureError
+from tenure.http.call import Call, NoBody, NoQuery
+from tenure.http.gates import not_found
+from tenure.http.lists import Limit
+from tenure.http.wire import empty_response, json_response
+from tenure.ports.store import SessionFilter
+
+
+class SessionPage(View, frozen=True, kw_only=True):
+    """A page of sessions, the latest first."""
+
+    data: tuple[SessionInfo, ...]
+    next_cursor: str | None
+
+
+class SessionsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which sessions to list. `label` is NAME:VALUE and may be given several times; all must hold."""
+
+    limit: Limit = 100
+    cursor: str | None = None
+    agent: str | None = None
+    status: SessionStatus | None = None
+    label: tuple[str, ...] = ()
+
+
+async def open_session(call: Call[OpenSession, NoQuery]) -> ASGIApp:
+    """Open a session with an agent. It belongs to the caller."""
+    made = await call.site.host.commands.open_session(call.by, call.body, call.idempotency)
+    return json_response(made.value, 201, replayed=made.replayed)
+
+
+async def list_sessions(call: Call[NoBody, SessionsQuery]) -> ASGIApp:
+    """The sessions that the caller reaches."""
+    query = call.query
+    which = SessionFilter(
+        *_reach(call.by),
+        agent=query.agent,
+        status=query.status,
+        labels=tuple(_label(text) for text in query.label),
+    )
+    page = await call.site.host.store.sessions(which, query.cursor, query.limit)
+    return json_response(SessionPage(data=tuple(page.data), next_cursor=page.next_cursor))
+
+
+async def read_session(call: Call[NoBody, NoQuery]) -> ASGIApp:
+    """One session, with its head and what it has spent."""
+    found = call.site.host.store.session(call.session_id)
+    if found is None:
+        raise not_found("session", call.session_id)
+    return json_response(found)
+
+
+async def update_session(call: Call[UpdateSession, NoQuery]) -> ASGIApp:
+    """Rename or relabel a session. What is left out stays."""
+    return json_response(await call.site.host.commands.update_session(call.by, call.session_id, call.body))
+
+
+async def close_session(call: Call[CloseSession, NoQuery]) -> ASGIApp:
+    """Close a session: nothing can be sent until it is reopened. Its journal stays readable."""
+    made = await call.site.host.commands.close_session(call.by, call.session_id, call.body, call.idempotency)
+    return json_response(made.value, replayed=made.replayed)
+
+
+async def reopen_session(call: Call[ReopenSession, NoQuery]) -> ASGIApp:
+    """Open a closed session again."""
+    made = await call.site.host.commands.reopen_session(call.by, call.session_id, call.idempotency)
+    return json_response(made.value, replayed=made.replayed)
+
+
+async def delete_session(call: Call[NoBody, NoQuery]) -> ASGIApp:
+    """Delete a session for good. Its run is stopped, its streams end."""
+    await call.site.host.commands.delete_session(call.by, call.session_id)
+    return empty_response()
+
+
+def _reach(by: Principal) -> tuple[str | None, str | None]:
+    """Tenant and owner that a list is limited to; the same rule as `reaches`, as a filter."""
+    if by.root:
+        return None, None
+    return by.tenant, None if by.role in (Role.ADMIN, Role.OPERATOR) else by.user
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name:
+        raise TenureError(
+            Code.INVALID,
+            f"label is {text[:100]!r}. Send the name and the value with a colon between them.",
+            field="label",
+            value=text[:100],
+        )
+    return name, value

@@ -1,0 +1,281 @@
+"""Settings -> a host behind its HTTP face. The only module that names adapters.
+
+Everything that a host gets from outside is chosen and connected here; nothing else in Tenure knows which
+store, clock or runner it works with.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, NamedTuple, NoReturn
+
+import msgspec
+import structlog
+from starlette.types import ASGIApp
+
+import tenure
+from tenure.config import AgentSettings, Settings
+from tenure.core.command import CreateKey
+from tenure.core.grant import Policy
+from tenure.core.ids import KEY
+from tenure.core.invariants import Violation
+from tenure.core.limits import Limits
+from tenure.core.principal import DEFAULT_TENANT, Principal, Role
+from tenure.core.rules import Rules
+from tenure.errors import Code, ConfigError, TenureError
+from tenure.host.admission import secret_hash
+from tenure.host.catalogue import Agent, Catalogue
+from tenure.host.clock import RandomIds, SystemClock
+from tenure.host.doctor import examine
+from tenure.host.host import Host, Parts
+from tenure.host.landmarks import DieAt
+from tenure.http.app import create_app
+from tenure.http.call import Options
+from tenure.ports.landmarks import Landmarks, NoLandmarks
+from tenure.ports.store import Figures, Stamp
+from tenure.runners.agent import AnyAgent
+from tenure.runners.demo.longhaul import longhaul
+from tenure.runners.demo.scripted import ScriptedRunner
+from tenure.runners.inprocess import InProcessRunner
+from tenure.runners.loader import by_name, installed_agents, load_agents
+from tenure.stores.sqlite.files import check_home, lock
+from tenure.stores.sqlite.lane import ThreadLane
+from tenure.stores.sqlite.look import LookLane
+from tenure.stores.sqlite.store import SqliteStore
+
+log = logging.getLogger("tenure")
+
+DATABASE = "tenure.db"
+ADMIN_KEY_FILE = "admin.key"
+ADMIN = "admin"
+
+
+class Served(NamedTuple):
+    """A host that is up, its HTTP face, and the bootstrap admin's key."""
+
+    host: Host
+    app: ASGIApp
+    admin_key: str
+    store: SqliteStore
+    lock: IO[str]
+
+    async def close(self) -> None:
+        """Drain, settle, and let the home go."""
+        await self.host.stop()
+        self.store.close()
+        self.lock.close()
+
+
+async def build(settings: Settings) -> Served:
+    """Open the home and start a host on it. Raises ConfigError that says what is wrong and the way out."""
+    home = settings.home
+    check_store(settings.store)
+    catalogue = Catalogue(agents(settings))
+    check_home(home)
+    held = lock(home)
+    try:
+        store = await open_store(home, catalogue, settings, landmarks())
+        host = Host(
+            Parts(
+                store=store,
+                clock=SystemClock(),
+                ids=RandomIds(),
+                catalogue=catalogue,
+                limits=settings.limits.limits(),
+                landmarks=landmarks(),
+                version=tenure.__version__,
+            )
+        )
+        key = await bootstrap(host, home)
+        await host.start()
+    except BaseException:
+        held.close()
+        raise
+    return Served(host, create_app(host, options(settings), version=tenure.__version__), key, store, held)
+
+
+def check_store(url: str | None) -> None:
+    """Refuse a store that this version doesn't have. Raises ConfigError."""
+    if url is not None and not url.startswith("sqlite:"):
+        raise ConfigError(
+            f"The store {url!r} can't be used: this version keeps everything in SQLite, in the home. "
+            "Leave --store out, and choose the place with --home."
+        )
+
+
+class Examination(NamedTuple):
+    """What a look at a home's database found, without a server."""
+
+    history: str
+    figures: Figures
+    violations: list[Violation]
+
+
+async def examine_home(home: Path) -> Examination:
+    """Check everything that is stored in a home; it may have a live server. Raises ConfigError."""
+    lane = LookLane(home / DATABASE)
+    try:
+        history = lane.history()
+        store = SqliteStore(lane, Rules(limits=Limits(), terms={}), RandomIds(), history)
+        return Examination(history, await store.figures(), await examine(store))
+    finally:
+        lane.close()
+
+
+async def open_store(home: Path, catalogue: Catalogue, settings: Settings, marks: Landmarks) -> SqliteStore:
+    """The SQLite store of a home that this process holds."""
+    rules = Rules(limits=settings.limits.limits(), terms=catalogue.terms())
+    lane = ThreadLane(str(home / DATABASE), marks, die)
+    return await SqliteStore.opened(lane, rules, RandomIds())
+
+
+def die(reason: str) -> NoReturn:
+    """End the process at once: what the last commit came to is unknown, and recovery decides."""
+    log.critical("%s The process ends; start it again.", reason)
+    os._exit(70)
+
+
+def landmarks() -> Landmarks:
+    """Where this process must die, if a crash test says so; else nothing."""
+    text = os.environ.get("TENURE_CRASH_AT")
+    return DieAt.parse(text) if text else NoLandmarks()
+
+
+def options(settings: Settings) -> Options:
+    """The operator's settings of the HTTP face."""
+    own = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return Options(allowed_hosts=(own, *settings.allowed_hosts), allowed_origins=settings.allowed_origins)
+
+
+def agents(settings: Settings) -> Iterator[Agent]:
+    """Every agent that the settings name: from files, installed packages, tenure.toml, and the demo."""
+    found = [agent for module in settings.modules for agent in load_agents(module)]
+    if settings.entry_points:
+        found += installed_agents()
+    if settings.demo:
+        found.append(longhaul)
+    attempts = settings.limits.max_attempts
+    hosted = {name: in_process(definition, attempts) for name, definition in by_name(found).items()}
+    if settings.demo:
+        check_free("scripted", hosted)
+        scripted = Agent(name="scripted", runner=ScriptedRunner(), policy=Policy(max_attempts=attempts))
+        hosted["scripted"] = scripted
+    for name, table in settings.agents.items():
+        hosted[name] = configured(name, table, attempts)
+    return iter(hosted.values())
+
+
+def check_free(name: str, hosted: Mapping[str, Agent]) -> None:
+    """Refuse two agents of one name. Raises ConfigError."""
+    if name in hosted:
+        raise ConfigError(
+            f"An agent of yours is called {name}, like a demo agent. Rename it, or leave out --demo."
+        )
+
+
+def in_process(definition: AnyAgent, max_attempts: int) -> Agent:
+    """An agent that code defines, on its own terms."""
+    policy = msgspec.structs.replace(definition.policy, max_attempts=max_attempts)
+    return Agent(name=definition.name, runner=InProcessRunner(definition), policy=policy)
+
+
+def configured(name: str, table: AgentSettings, max_attempts: int) -> Agent:
+    """An agent that tenure.toml names. Its table may tighten what the code says."""
+    definitions = load_agents(table.target)
+    if len(definitions) != 1:
+        raise ConfigError(
+            f"agents.{name}.target is {table.target!r}, which holds {len(definitions)} agents. "
+            "Name one as module:agent."
+        )
+    base = in_process(definitions[0], max_attempts).policy
+    policy = Policy(
+        deadline_s=base.deadline_s if table.deadline_s is None else table.deadline_s,
+        idle_s=table.idle_s,
+        max_output_bytes=table.max_output_bytes or base.max_output_bytes,
+        max_attempts=table.max_attempts or base.max_attempts,
+    )
+    return Agent(name=name, runner=InProcessRunner(definitions[0]), policy=policy)
+
+
+async def bootstrap(host: Host, home: Path) -> str:
+    """The bootstrap admin's key: TENURE_ADMIN_KEY, else the home's file, else a fresh one put there.
+
+    A key of the file that was revoked or replaced meanwhile gives way to a fresh one. Raises ConfigError
+    for such a key in the environment.
+    """
+    given = os.environ.get("TENURE_ADMIN_KEY")
+    key = given or stored_key(home) or fresh_key(host, home)
+    if await is_admins(host, key):
+        return key
+    if given:
+        raise ConfigError(
+            "TENURE_ADMIN_KEY holds a key that was revoked, replaced, or made for somebody else. Give a key "
+            "that was never used here, or leave the variable out: then a fresh one is put into the home."
+        )
+    (home / ADMIN_KEY_FILE).unlink()
+    return await bootstrap(host, home)
+
+
+async def is_admins(host: Host, key: str) -> bool:
+    """Whether `key` is the bootstrap admin's. One that was never seen becomes it, and replaces the others."""
+    known = host.store.principal(secret_hash(key), host.clock.now())
+    if known is not None:
+        return known.root
+    admin = Principal(tenant=DEFAULT_TENANT, user=ADMIN, role=Role.ADMIN, key_id="", root=True)
+    ask = CreateKey(user=ADMIN, role=Role.ADMIN, name="bootstrap admin")
+    stamp = Stamp(host.clock.now(), admin)
+    try:
+        await host.store.create_key(stamp, ask, host.ids.new(KEY), secret_hash(key), root=True)
+    except TenureError as refusal:
+        if refusal.code is not Code.CONFLICT:
+            raise
+        return False
+    return True
+
+
+def stored_key(home: Path) -> str | None:
+    """The key that an earlier start left in the home."""
+    path = home / ADMIN_KEY_FILE
+    return path.read_text("utf-8").strip() if path.is_file() else None
+
+
+def fresh_key(host: Host, home: Path) -> str:
+    """Make a key and leave it in the home, readable by its owner alone."""
+    key = f"tnr_{host.ids.secret()}"
+    path = home / ADMIN_KEY_FILE
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(key + "\n")
+    return key
+
+
+def set_up_logging(settings: Settings) -> None:
+    """Log to stderr: for people, or as JSON. The library itself logs through the standard library."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if settings.log_json:
+        shared.append(structlog.processors.format_exc_info)
+    last = (
+        structlog.processors.JSONRenderer()
+        if settings.log_json
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty() and "NO_COLOR" not in os.environ,
+            # The rich one shows local variables, and those may hold what people said.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=last, foreign_pre_chain=shared))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level.upper())
+    logging.getLogger("uvicorn.error").addFilter(is_news)
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """Leave out what uvicorn takes for a fault: a socket that was refused, and got its answer."""
+    return record.msg != "ASGI callable returned without completing handshake."

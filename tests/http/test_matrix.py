@@ -1,0 +1,189 @@
+"""Who may do what with whose: every route of the table against every kind of caller.
+
+The requests are made from the table itself, so a new route is covered or fails here.
+"""
+
+from typing import Any, NamedTuple
+
+import pytest
+
+from tenure.core.command import (
+    CloseSession,
+    CreateKey,
+    Drain,
+    InterruptRun,
+    OpenSession,
+    ReopenSession,
+    SendMessage,
+    UpdateSession,
+)
+from tenure.core.principal import Action, Role
+from tenure.http.call import SOCKET, AnyRoute, NoBody, TenantRule
+from tenure.http.gates import hash_of
+from tenure.http.routes import ROUTES
+from tests.http.world import World
+
+pytestmark = pytest.mark.anyio
+
+BODIES: dict[type[Any], dict[str, Any]] = {
+    OpenSession: {"agent": "scripted"},
+    UpdateSession: {"title": "new"},
+    CloseSession: {},
+    ReopenSession: {},
+    SendMessage: {"content": "SAY x"},
+    InterruptRun: {},
+    CreateKey: {"user": "x", "role": "viewer"},
+    Drain: {},
+}
+
+PASSED = {"POST /v1/sessions/{session_id}/interrupt": 409}
+"""What a route answers here to a caller who may; the others answer the status they declare."""
+
+MAY: dict[str, set[Action]] = {
+    "root": {Action.READ, Action.WRITE, Action.MANAGE, Action.DRAIN},
+    "admin": {Action.READ, Action.WRITE, Action.MANAGE},
+    "operator": {Action.READ, Action.WRITE},
+    "member": {Action.READ, Action.WRITE},
+    "viewer": {Action.READ},
+    "nobody": set(),
+}
+
+
+class Caller(NamedTuple):
+    """One kind of caller: the role of the key, and whether the owner's session and keys exist for it."""
+
+    name: str
+    role: str
+    user: str = ""
+    tenant: str = "acme"
+    reaches_session: bool = False
+    reaches_key: bool = False
+
+
+CALLERS = (
+    Caller("anonymous", "nobody"),
+    Caller("garbage", "nobody"),
+    Caller("revoked", "nobody", "ann"),
+    Caller("expired", "nobody", "ann"),
+    Caller("owner", "member", "ann", reaches_session=True),
+    Caller("owner who only views", "viewer", "ann", reaches_session=True),
+    Caller("other member", "member", "bob"),
+    Caller("other viewer", "viewer", "bob"),
+    Caller("operator", "operator", "olga", reaches_session=True),
+    Caller("admin", "admin", "alma", reaches_session=True, reaches_key=True),
+    Caller("owner's name elsewhere", "member", "ann", "rival"),
+    Caller("operator elsewhere", "operator", "ann", "rival"),
+    Caller("admin elsewhere", "admin", "ann", "rival"),
+    Caller("bootstrap admin", "root", reaches_session=True, reaches_key=True),
+)
+
+
+def expected(route: AnyRoute, caller: Caller, *, stream: bool) -> int:
+    """The status that the contract asks for, told by the declarations alone."""
+    passed = 200 if stream else PASSED.get(route.name, route.status)
+    if route.tenant_rule is TenantRule.PUBLIC:
+        return passed
+    if caller.role == "nobody":
+        return 401
+    if route.action not in MAY[caller.role]:
+        return 403
+    match route.tenant_rule:
+        case TenantRule.SESSION | TenantRule.RUN:
+            return passed if caller.reaches_session else 404
+        case TenantRule.KEY:
+            return passed if caller.reaches_key else 404
+        case _:
+            return passed
+
+
+async def key_of(world: World, caller: Caller) -> str | None:
+    """A key as this caller holds one; None if it has none."""
+    match caller.name:
+        case "anonymous":
+            return None
+        case "garbage":
+            return "tnr_" + "x" * 43
+        case "revoked":
+            made = await world.post("/v1/keys", {"role": "admin", "user": "ann", "tenant": "acme"})
+            assert (await world.ask("DELETE", f"/v1/keys/{made['id']}")).status_code == 204
+            return made["key"]
+        case "expired":
+            return await expired_key(world)
+        case "bootstrap admin":
+            return world.root
+        case _:
+            return await world.key(caller.role, caller.user, caller.tenant)
+
+
+async def expired_key(world: World) -> str:
+    """A key whose time is over. The face makes none, so the room behind it does."""
+    root = world.host.store.principal(hash_of(world.root.encode()), world.host.clock.now())
+    assert root is not None
+    ask = CreateKey(user="ann", role=Role.ADMIN, tenant="acme", expires_at="2020-01-01T00:00:00Z")
+    await world.host.commands.create_key(root, ask, None, "tnr_expired")
+    return "tnr_expired"
+
+
+class Target(NamedTuple):
+    """What the requests are about: all of it belongs to ann of acme."""
+
+    session_id: str
+    run_id: str
+    message_id: str
+    key_id: str
+    seq: str = "1"
+
+
+async def a_target(world: World, owner: str) -> Target:
+    """A session of the owner with a run that has ended, and a key of the owner."""
+    session = await world.session(key=owner)
+    stream = world.stream("POST", f"/v1/sessions/{session}/messages", {"content": "SAY x"}, key=owner)
+    receipt = (await stream.end())[0].data
+    made = await world.post("/v1/keys", {"role": "viewer", "user": "ann", "tenant": "acme"})
+    return Target(session, receipt["run_id"], receipt["message_id"], made["id"])
+
+
+async def status(world: World, route: AnyRoute, target: Target, key: str | None, *, stream: bool) -> int:
+    """What the caller is answered."""
+    path = route.path.format(**target._asdict())
+    if route.method == SOCKET:
+        return await socket_status(world, target.session_id, key)
+    body = None if route.body is NoBody else BODIES[route.body]
+    if not stream:
+        return (await world.ask(route.method, path, body, key=key)).status_code
+    answer = await world.stream(route.method, path, body, key=key).started()
+    return answer.status
+
+
+async def socket_status(world: World, session: str, key: str | None) -> int:
+    """The same for a socket; a caller without a key is asked for one in the first frame."""
+    wire = world.socket(session, key=key)
+    if key is None:
+        wire.say({"auth": "tnr_garbage"})
+        return (await wire.reply(None))["status"]
+    await wire.until(lambda: bool(wire.sent))
+    first = wire.sent[0]
+    return 101 if first["type"] == "websocket.accept" else first["status"]
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+async def test_every_caller_gets_what_the_table_declares(world: World, route: AnyRoute) -> None:
+    owner = await world.key("member", "ann", "acme")
+    answers: dict[str, list[int]] = {}
+    wanted: dict[str, list[int]] = {}
+    for caller in CALLERS:
+        key = await key_of(world, caller)
+        for stream in (False, True) if route.streams else (False,):
+            target = await a_target(world, owner)
+            head = world.host.store.head(target.session_id)
+            answer = await status(world, route, target, key, stream=stream)
+            answers.setdefault(caller.name, []).append(answer)
+            wanted.setdefault(caller.name, []).append(expected(route, caller, stream=stream))
+            if answer >= 400:
+                assert world.host.store.head(target.session_id) == head, f"{caller.name} left a trace"
+
+    assert answers == wanted
+
+
+def test_every_body_of_the_table_is_tried() -> None:
+    assert {route.body for route in ROUTES} - {NoBody} == set(BODIES)

@@ -1,0 +1,1 @@
+"""Floor 4: the command line. It reaches servers through the client, and starts one through the wiring."""

@@ -1,0 +1,229 @@
+"""One conversation: what is typed goes to the session, what happens there is shown, Ctrl-C is heeded.
+
+`chat` holds it. It keeps nothing: whoever leaves can go on where the session stands.
+"""
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from secrets import token_hex
+from typing import TypeAlias
+
+from tenure.cli.lines import lines
+from tenure.cli.outcome import Exit
+from tenure.cli.speech import Listener, Speech
+from tenure.client import AsyncClient, JournalEvent
+from tenure.core.content import text_of
+from tenure.core.event import (
+    MessageAdmitted,
+    MessageWithdrawn,
+    QueueHeld,
+    RunFinished,
+    RunStarted,
+)
+from tenure.core.ids import MESSAGE
+from tenure.core.message import ReplyState, Role
+from tenure.core.run import RunState
+from tenure.core.view import SessionInfo, TranscriptItem
+from tenure.errors import Code, TenureError
+
+SHOWN_BEFORE = 20
+"""How many messages of before are shown when a conversation goes on."""
+
+PROMPT = "> "
+PAGE = 1_000
+
+Work: TypeAlias = Coroutine[None, None, None]
+
+
+class Conversation:
+    """A conversation in one session. `typed` says whether a person types; else a pipe brings lines."""
+
+    def __init__(
+        self,
+        client: AsyncClient,
+        session: SessionInfo,
+        speech: Speech,
+        listener: Listener,
+        *,
+        typed: bool,
+    ) -> None:
+        self._client = client
+        self._session = session
+        self._speech = speech
+        self._listener = listener
+        self._typed = typed
+        self._live: str | None = None
+        self._over: set[str] = set()
+        self._stopping: str | None = None
+        self._mine: set[str] = set()
+        self._my_runs: set[str] = set()
+        self._answered = asyncio.Event()
+        self._failed = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._end: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        self.left = False
+        """Whether the session outlived the conversation."""
+
+    async def hold(self, descriptor: int) -> Exit:
+        """Talk until somebody leaves, or the pipe is at its end and answered."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self._interrupted)
+        try:
+            after = await self._look_back()
+            self._start(self._listen(after))
+            self._start(self._read(descriptor) if self._typed else self._read_pipe(descriptor))
+            return await self._end
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._speech.end_line()
+
+    # what happens in the session
+
+    async def _look_back(self) -> int:
+        """Show what was said before, and return the number of the event up to which that is all."""
+        session = self._session
+        self._speech.note(f"session {session.id} with {session.agent}")
+        page = await self._client.transcript(session.id, limit=PAGE)
+        said = list(page.data)
+        while page.next_cursor is not None:
+            page = await self._client.transcript(session.id, cursor=page.next_cursor, limit=PAGE)
+            said = [*said, *page.data][-SHOWN_BEFORE:]
+        for item in said[-SHOWN_BEFORE:]:
+            self._recall(item)
+        for item in page.waiting:
+            self._speech.note(f"waits in line: {text_of(item.content)}")
+        # Read after the transcript: what happens in between is followed, and changes it again.
+        self._live = (await self._client.session(session.id)).run_id
+        if self._live is None:
+            self._prompt()
+        return page.as_of_seq
+
+    def _recall(self, item: TranscriptItem) -> None:
+        text = text_of(item.content)
+        if item.role == Role.USER:
+            self._speech.quote(item.actor or "you", text)
+        else:
+            whole = item.status != ReplyState.STREAMING
+            self._speech.recall(item.message_id, text, whole=whole)
+
+    async def _listen(self, after: int) -> None:
+        async for item in self._client.follow(self._session.id, after):
+            if isinstance(item, JournalEvent):
+                self._listener.take(item)
+                self._notice(item)
+        self._speech.note("the session was deleted")
+        self._finish(Exit.NOT_FOUND)
+
+    def _notice(self, item: JournalEvent) -> None:
+        match item.event:
+            case MessageAdmitted() as said if said.message_id not in self._mine:
+                self._speech.quote(said.actor.user, text_of(said.content))
+            case MessageWithdrawn(message_id=message_id) if message_id in self._mine:
+                self._settled(failed=True)
+            case RunStarted(trigger=trigger):
+                self._live = item.run_id
+                if trigger.id in self._mine and item.run_id is not None:
+                    self._my_runs.add(item.run_id)
+            case RunFinished(status=status):
+                self._run_ended(item.run_id, status)
+            case QueueHeld():
+                self._speech.note("what waits in line goes on with your next message")
+            case _:
+                pass
+
+    def _run_ended(self, run_id: str | None, status: str) -> None:
+        if run_id is None:
+            return
+        self._over.add(run_id)
+        if run_id == self._live:
+            self._live = None
+        if run_id in self._my_runs:
+            self._settled(failed=status != RunState.COMPLETED)
+        self._prompt()
+
+    def _settled(self, *, failed: bool) -> None:
+        self._failed = self._failed or failed
+        self._answered.set()
+
+    # what the person does
+
+    async def _read(self, descriptor: int) -> None:
+        async for text in lines(descriptor):
+            self._speech.entered()
+            if text.strip():
+                try:
+                    await self._send(text)
+                except TenureError as refused:
+                    self._speech.note(refused.detail)
+            if self._live is None:
+                self._prompt()
+        self._leave(Exit.OK)
+
+    async def _read_pipe(self, descriptor: int) -> None:
+        """Send each line when the one before is answered."""
+        async for text in lines(descriptor):
+            if text.strip():
+                self._answered.clear()
+                await self._send(text)
+                await self._answered.wait()
+        self._finish(Exit.FAILED if self._failed else Exit.OK)
+
+    async def _send(self, text: str) -> None:
+        message_id = MESSAGE + token_hex(16)
+        # Known before it is sent: its first event may come before its receipt.
+        self._mine.add(message_id)
+        receipt = await self._client.send(self._session.id, text, message_id=message_id)
+        # Its run may have ended already, seen from the stream.
+        if receipt.run_id is not None and receipt.run_id not in self._over:
+            self._live = receipt.run_id
+        if receipt.queue_position:
+            self._speech.note(f"number {receipt.queue_position} in line")
+
+    def _interrupted(self) -> None:
+        """Ctrl-C: stop the run; once more, or when nothing runs, leave."""
+        if self._live is None or self._stopping == self._live:
+            self._leave(Exit.INTERRUPTED)
+            return
+        self._stopping = self._live
+        self._speech.note("stopping the run; Ctrl-C once more leaves it")
+        self._start(self._stop(self._live))
+
+    async def _stop(self, run_id: str) -> None:
+        try:
+            await self._client.interrupt(self._session.id, run_id=run_id)
+        except TenureError as refused:
+            if refused.code is not Code.NOT_RUNNING:
+                raise
+
+    def _prompt(self) -> None:
+        if self._typed:
+            self._speech.prompt(PROMPT)
+
+    # how it ends
+
+    def _leave(self, code: Exit) -> None:
+        self.left = True
+        if self._live is not None:
+            self._speech.note("the run goes on without you")
+        self._finish(code)
+
+    def _finish(self, code: Exit) -> None:
+        if not self._end.done():
+            self._end.set_result(code)
+
+    def _start(self, work: Work) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None and not self._end.done():
+            self._end.set_exception(error)

@@ -1,0 +1,63 @@
+"""Whatever the HTTP API can do, the client can: held against the route table."""
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+
+from tenure.client import Client
+from tenure.core.principal import Role
+from tenure.errors import TenureError
+from tenure.http.call import SOCKET
+from tenure.http.routes import ROUTES
+from tests.client.canned import PROBLEM, Canned, Said
+
+REFUSED = Said(404, '{"code":"not_found","detail":"There is nothing."}', PROBLEM)
+
+ASKED: tuple[Callable[[Client], object], ...] = (
+    lambda client: client.stats(),
+    lambda client: client.drain(),
+    lambda client: client.whoami(),
+    lambda client: client.create_key("ann", Role.MEMBER),
+    lambda client: list(client.keys()),
+    lambda client: client.key("key_1"),
+    lambda client: client.revoke_key("key_1"),
+    lambda client: client.agents(),
+    lambda client: client.open_session("a"),
+    lambda client: list(client.sessions()),
+    lambda client: client.session("ses_1"),
+    lambda client: client.update_session("ses_1", title="t"),
+    lambda client: client.delete_session("ses_1"),
+    lambda client: client.close_session("ses_1"),
+    lambda client: client.reopen_session("ses_1"),
+    lambda client: client.send("ses_1", "hi"),
+    lambda client: list(client.say("ses_1", "hi")),
+    lambda client: client.transcript("ses_1"),
+    lambda client: client.message("ses_1", "msg_1"),
+    lambda client: client.events("ses_1"),
+    lambda client: client.event("ses_1", 1),
+    lambda client: list(client.follow("ses_1")),
+    lambda client: client.interrupt("ses_1"),
+    lambda client: list(client.runs("ses_1")),
+    lambda client: client.run("run_1"),
+)
+
+
+def test_client_asks_for_every_route_of_the_api_and_for_no_other(canned: Canned) -> None:
+    canned.says(*[REFUSED] * len(ASKED))
+
+    with Client(canned.url, "k") as client:
+        for ask in ASKED:
+            with suppress(TenureError):
+                ask(client)
+
+    api = {r.name for r in ROUTES if r.path.startswith("/v1/") and r.method != SOCKET}
+    asked = {route_of(f"{h.method} {h.path.partition('?')[0]}") for h in canned.heard}
+    assert asked == api
+
+
+def route_of(request: str) -> str:
+    """The name of the route that a request reaches; the request itself if it reaches none."""
+    for route in ROUTES:
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", route.name), request):
+            return route.name
+    return request

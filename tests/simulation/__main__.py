@@ -1,0 +1,20 @@
+"""Replay one seed and tell its story: `python -m tests.simulation SEED`."""
+
+import sys
+
+from tests.simulation.schedule import run
+
+
+def main(seed: int) -> int:
+    outcome = run(seed)
+    print("\n".join(outcome.log))  # noqa: T201 - the story is this command's output
+    print(f"seed {seed}: {outcome.steps} steps, trace {outcome.trace}")  # noqa: T201
+    if outcome.faults:
+        print("\n".join(outcome.journals))  # noqa: T201
+    for fault in outcome.faults:
+        print(f"FAULT {fault}")  # noqa: T201
+    return 1 if outcome.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1])))

@@ -1,0 +1,1 @@
+"""Tools of the project itself. Nothing here is part of the product."""

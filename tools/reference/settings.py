@@ -1,0 +1,151 @@
+"""The page of settings: flags, environment, tenure.toml, with their defaults."""
+
+import ast
+import re
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+
+import annotated_types
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from tenure.config import Settings
+from tools.reference.markdown import code, document, table
+from tools.reference.reserved import SOURCE
+from tools.reference.words import ENVIRONMENT, SETTINGS
+
+INTRO = """\
+A server takes each setting from the first place that has it: a flag of `tenure serve`, the environment,
+`tenure.toml` in the home (or the file given with `--config`), the default. A wrong value is refused at
+the start, with the name of the setting and the way out. Names with a dot are tables in TOML; in the
+environment two underscores stand for the dot:
+
+```toml
+port = 9000
+
+[limits]
+open_sessions = 50
+
+[agents.support]
+target = "my_agents:support"
+deadline_s = 600
+```
+
+```sh
+TENURE_PORT=9000 TENURE_LIMITS__OPEN_SESSIONS=50 tenure serve
+```
+
+A limit of 0 allows none; a limit that is left out has its default."""
+
+PLAIN: dict[object, str] = {
+    str: "text",
+    int: "integer",
+    float: "number",
+    bool: "true or false",
+    Path: "path",
+}
+
+
+class Setting(NamedTuple):
+    """One setting, in words."""
+
+    name: str
+    holds: str
+    default: str
+
+    @property
+    def environment(self) -> str:
+        """The variable that sets it; empty where the name has a part of one's own."""
+        return "" if "NAME" in self.name else f"TENURE_{self.name.replace('.', '__').upper()}"
+
+
+def settings(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[Setting]:
+    """Every setting of a model and of the models within it."""
+    for name, field in model.model_fields.items():
+        inner = _model_in(field.annotation)
+        if inner is None:
+            yield Setting(prefix + name, _holds(field.annotation, field.metadata), _default(name, field))
+        else:
+            part = f"{name}.NAME." if get_origin(field.annotation) is dict else f"{name}."
+            yield from settings(inner, prefix + part)
+
+
+def page() -> str:
+    """The whole page."""
+    rows = [
+        [code(s.name), SETTINGS[s.name], s.holds, s.default, code(s.environment) if s.environment else ""]
+        for s in settings()
+    ]
+    return document(
+        "Settings",
+        INTRO,
+        table(["setting", "meaning", "holds", "default", "environment"], rows),
+        "## Environment variables of their own",
+        table(["variable", "meaning"], [[code(name), text] for name, text in ENVIRONMENT.items()]),
+    )
+
+
+def variables() -> set[str]:
+    """The environment variables that the source names."""
+    return {
+        node.value
+        for path in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.fullmatch(r"TENURE_[A-Z_]+[A-Z]", node.value)
+    }
+
+
+def _model_in(kind: object) -> type[BaseModel] | None:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return kind
+    arguments = get_args(kind) if get_origin(kind) is dict else ()
+    return _model_in(arguments[1]) if arguments else None
+
+
+def _holds(kind: object, limits: list[Any]) -> str:
+    origin, arguments = get_origin(kind), get_args(kind)
+    if kind in PLAIN:
+        text = PLAIN[kind]
+    elif origin is Literal:
+        text = ", ".join(code(str(value)) for value in arguments)
+    elif origin is tuple:
+        text = f"list of {_holds(arguments[0], [])}"
+    elif origin is Annotated:
+        return _holds(arguments[0], list(arguments[1:]))
+    elif origin in (Union, types.UnionType):
+        text = " or ".join(_holds(one, []) for one in arguments if one is not types.NoneType)
+    else:
+        raise TypeError(f"There are no words for the type {kind!r}. Add them to _holds().")
+    return text + "".join(_limit(limit) for limit in limits)
+
+
+def _limit(limit: object) -> str:
+    if isinstance(limit, FieldInfo):
+        return "".join(_limit(inner) for inner in limit.metadata)
+    match limit:
+        case annotated_types.Ge(ge=least):
+            return f", at least {least}"
+        case annotated_types.Gt(gt=below):
+            return f", above {below}"
+        case annotated_types.Le(le=most):
+            return f", at most {most}"
+        case _:
+            raise TypeError(f"There are no words for the limit {limit!r}. Add them to _limit().")
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    if name == "home":
+        return code("~/.tenure")
+    if field.is_required():
+        return "needed"
+    match field.default:
+        case None | ():
+            return "none"
+        case bool() as flag:
+            return code(str(flag).lower())
+        case value:
+            return code(str(value))

@@ -1,0 +1,40 @@
+"""What settings mean, in words that no table of the code holds. A test keeps the list whole."""
+
+SETTINGS: dict[str, str] = {
+    "home": "Where everything is kept: the database, the lock, the admin key.",
+    "host": "The address to listen on. Beyond this machine, TLS or `insecure_bind` is needed.",
+    "port": "The port to listen on; 0 takes a free one.",
+    "store": "Another store than the home's SQLite file. This version has none.",
+    "demo": "Host the demo agents too.",
+    "modules": "Python files or modules with agents.",
+    "entry_points": "Host the agents of installed packages (entry points `tenure.agents`).",
+    "allowed_hosts": "Names under which clients may reach the server, besides this machine's; `*` for any.",
+    "allowed_origins": "Origins of web pages that may call the server, besides its own pages.",
+    "insecure_bind": "Listen beyond this machine without TLS. Keys then cross the network in the clear.",
+    "tls_cert": "The TLS certificate chain, as a PEM file.",
+    "tls_key": "The key of that certificate, as a PEM file.",
+    "log_level": "How much is logged, on stderr.",
+    "log_json": "Log one JSON object a line, for programs.",
+    "limits.open_sessions": "Open sessions on the whole host. More are refused.",
+    "limits.open_sessions_per_user": "Open sessions of one user. More are refused.",
+    "limits.live_runs": "Runs at work at the same time. A message that finds no slot waits.",
+    "limits.live_runs_per_user": "The same for one user. Users with the fewest live runs go first.",
+    "limits.queued_messages_per_session": "Messages that wait behind a run. More are refused.",
+    "limits.streams_per_user": "Open event streams and sockets of one user. More are refused.",
+    "limits.commands_per_minute": "Commands of one user in a minute. Off unless it is set.",
+    "limits.max_attempts": "How often a run is begun when its host dies, unless its agent says otherwise.",
+    "agents.NAME.runner": "What runs the agent.",
+    "agents.NAME.target": "The agent's code, as `file.py`, `module`, or `module:agent`.",
+    "agents.NAME.deadline_s": "Running time in seconds after which a run is stopped.",
+    "agents.NAME.idle_s": "Time without output in seconds after which a run is stopped.",
+    "agents.NAME.max_output_bytes": "Journaled bytes of one run. More end it.",
+    "agents.NAME.max_attempts": "How often a run is begun again when its host dies, before it is lost.",
+}
+
+ENVIRONMENT: dict[str, str] = {
+    "TENURE_HOME": "The home, for the server and for every other command.",
+    "TENURE_SERVER": "The server's address, for commands and the client.",
+    "TENURE_KEY": "The API key, for commands and the client.",
+    "TENURE_ADMIN_KEY": "The bootstrap admin's key, instead of a fresh one in the home.",
+    "TENURE_CRASH_AT": "For crash tests alone: the place in the code at which the server kills itself.",
+}

@@ -14,7 +14,20 @@ from tenure.core.limits import Limits
 from tenure.core.output import Output, Said, Text, completed
 from tenure.core.rules import Rules
 from tenure.errors import Code, TenureError
-from tenure.host.fanout import RING_BYTES, RING_EVENTS, Delivery, Ended, Fanout, Follower, Gap, Step, UpToDate
+from tenure.host.fanout import (
+    CROWD,
+    JOIN_EVENTS,
+    JOIN_S,
+    RING_BYTES,
+    RING_EVENTS,
+    Delivery,
+    Ended,
+    Fanout,
+    Follower,
+    Gap,
+    Step,
+    UpToDate,
+)
 from tenure.ports.runner import RunContext
 from tenure.ports.store import Block, JournalPage
 from tenure.stores.sqlite.store import SqliteStore
@@ -485,3 +498,63 @@ async def test_frames_carry_the_envelope_under_its_number_however_they_are_cut(r
                 assert step.sse() == b"".join(
                     b"id: %d\ndata: %b\n\n" % (seq, envelope) for seq, envelope in upto
                 )
+
+
+# --- crowds
+
+
+async def waiting_at_head(
+    rooms: Rooms, streams: ExitStack, talk: Talk, count: int
+) -> list[asyncio.Task[Step | None]]:
+    """So many followers, all caught up and waiting for the next entry."""
+    head = rooms.host.store.head(talk.session_id)
+    follow = rooms.host.fanout.follow
+    followers = [streams.enter_context(follow(talk.session_id, head)) for _ in range(count)]
+    for follower in followers:
+        assert await follower.next() == UpToDate(head)
+    waiting = [asyncio.ensure_future(follower.next()) for follower in followers]
+    await asyncio.sleep(1)
+    return waiting
+
+
+@in_virtual_time
+async def test_crowd_gets_the_commits_of_a_moment_in_one_delivery_with_shared_frames(rooms: Rooms) -> None:
+    talk, _ = await blocks_of(rooms, 3)
+    with ExitStack() as streams:
+        waiting = await waiting_at_head(rooms, streams, talk, CROWD)
+        began = rooms.loop.time()
+        rooms.lane.delay = 0.0
+        await rename(talk, "one")
+        await rename(talk, "two")
+        steps = await asyncio.gather(*waiting)
+
+    assert {numbers(step) for step in steps} == {(4, 5)}
+    assert len({id(step.sse()) for step in steps if isinstance(step, Delivery)}) == 1
+    assert rooms.loop.time() - began <= 2 * JOIN_S
+
+
+@in_virtual_time
+async def test_few_followers_are_told_of_each_commit_at_once(rooms: Rooms) -> None:
+    talk, _ = await blocks_of(rooms, 3)
+    with ExitStack() as streams:
+        waiting = await waiting_at_head(rooms, streams, talk, CROWD - 1)
+        rooms.lane.delay = 0.0
+        began = rooms.loop.time()
+        await rename(talk, "one")
+        steps = await asyncio.gather(*waiting)
+
+    assert {numbers(step) for step in steps} == {(4, 4)}
+    assert rooms.loop.time() - began < JOIN_S
+
+
+@in_virtual_time
+async def test_crowd_does_not_wait_when_much_has_come_together(rooms: Rooms) -> None:
+    talk = await talk_with(rooms, burst)
+    with ExitStack() as streams:
+        waiting = await waiting_at_head(rooms, streams, talk, CROWD)
+        await talk.say(str(2 * JOIN_EVENTS))
+        steps = await asyncio.gather(*waiting)
+        head = rooms.host.store.head(talk.session_id)
+
+    assert {step.first for step in steps if isinstance(step, Delivery)} == {2}
+    assert all(numbers(step)[1] < head for step in steps)

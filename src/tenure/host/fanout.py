@@ -21,11 +21,20 @@ RING_BYTES = 1 << 20
 FIRST_PAGE = 64
 LARGEST_PAGE = 4_096
 
+CROWD = 32
+"""So many followers of one session share their wakes."""
+
+JOIN_S = 0.008
+"""How long a crowd waits for what else is committed, so that one write carries several commits."""
+
+JOIN_EVENTS = 256
+"""A crowd waits no longer once this much has come together."""
+
 
 class Delivery(NamedTuple):
     """Entries first..last, as stored: lines without their numbers, joined by line feeds.
 
-    `block` is there if these are exactly the entries of one commit that is still in memory.
+    `block` is there if these are exactly the entries of whole commits that are still in memory.
     """
 
     first: int
@@ -88,6 +97,9 @@ class Hub:
         self.followers: dict[Follower, None] = {}
         self._blocks: deque[Block] = deque()
         self._bytes = 0
+        self._joined: Block | None = None
+        self._told = delivered
+        self._timer: asyncio.TimerHandle | None = None
 
     def deliver(self, block: Block) -> None:
         """Take a committed block. One that was seen is dropped; one that comes early makes followers page."""
@@ -99,7 +111,14 @@ class Hub:
         else:
             self._keep(block)
         self.delivered = block.last
-        self.wake()
+        self._announce()
+
+    def _announce(self) -> None:
+        """Wake the followers: a few at once, a crowd once for all that is committed within JOIN_S."""
+        if len(self.followers) < CROWD or self.delivered - self._told >= JOIN_EVENTS:
+            self.wake()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(JOIN_S, self.wake)
 
     def _keep(self, block: Block) -> None:
         self._blocks.append(block)
@@ -113,6 +132,10 @@ class Hub:
 
     def wake(self) -> None:
         """Tell every follower that there is something new."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._told = self.delivered
         for follower in self.followers:
             follower.rouse()
 
@@ -124,10 +147,24 @@ class Hub:
                 break
             found.append(block)
         found.reverse()
-        first = found[0]
-        if len(found) == 1 and first.first == after + 1:
-            return Delivery(first.first, first.last, first.body, first)
-        return Delivery(after + 1, found[-1].last, _joined(found, after))
+        if found[0].first != after + 1:
+            return Delivery(after + 1, found[-1].last, _joined(found, after))
+        block = found[0] if len(found) == 1 else self._join(found)
+        return Delivery(block.first, block.last, block.body, block)
+
+    def _join(self, found: list[Block]) -> Block:
+        """Several whole commits as one block, made once for all followers that come from the same place."""
+        first, last, kept = found[0].first, found[-1].last, self._joined
+        if kept is not None and (kept.first, kept.last) == (first, last):
+            return kept
+        self._joined = Block(
+            session_id=self.session_id,
+            first=first,
+            last=last,
+            body=b"\n".join([block.body for block in found]),
+            entries=tuple([entry for block in found for entry in block.entries]),
+        )
+        return self._joined
 
 
 def _joined(ranges: Iterable[Block | Span], after: int) -> bytes:

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, NamedTuple, NoReturn
 
@@ -74,9 +75,11 @@ async def build(settings: Settings) -> Served:
     check_store(settings.store)
     catalogue = Catalogue(agents(settings))
     check_home(home)
-    held = lock(home)
-    try:
-        store = await open_store(home, catalogue, settings, landmarks())
+    marks = landmarks()
+    with ExitStack() as undo:
+        held = undo.enter_context(lock(home))
+        store = await open_store(home, catalogue, settings, marks)
+        undo.callback(store.close)
         host = Host(
             Parts(
                 store=store,
@@ -84,15 +87,13 @@ async def build(settings: Settings) -> Served:
                 ids=RandomIds(),
                 catalogue=catalogue,
                 limits=settings.limits.limits(),
-                landmarks=landmarks(),
+                landmarks=marks,
                 version=tenure.__version__,
             )
         )
         key = await bootstrap(host, home)
         await host.start()
-    except BaseException:
-        held.close()
-        raise
+        undo.pop_all()
     return Served(host, create_app(host, options(settings), version=tenure.__version__), key, store, held)
 
 

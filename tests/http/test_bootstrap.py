@@ -1,5 +1,6 @@
 """The bootstrap admin's key over the lives of a home: one key at a time, and always a way in."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,18 @@ async def test_a_revoked_key_in_the_environment_is_refused(
         await life(tmp_path)
     monkeypatch.delenv(SETTING)
     await life(tmp_path)
+
+
+async def test_a_start_that_is_refused_leaves_no_thread_and_no_lock_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SETTING, "given-by-the-operator")
+    await life(tmp_path, revoke=True)
+    before = threading.active_count()
+
+    with pytest.raises(ConfigError):
+        await build(Settings(home=tmp_path, entry_points=False))
+
+    assert threading.active_count() == before
+    monkeypatch.delenv(SETTING)
+    assert (await life(tmp_path)).startswith("tnr_")

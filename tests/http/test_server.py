@@ -118,6 +118,7 @@ async def test_a_reader_that_reads_nothing_holds_up_nobody(
     assert text.endswith('{"reason":"settled"}\n\n')
     stuck.close()
     await until(lambda: server.wired.host.fanout.streams == 0)
+    assert server.wired.host.fanout.streams == 0
 
 
 async def test_a_chunked_body_that_grows_too_large_is_refused(client: httpx.AsyncClient) -> None:
@@ -182,3 +183,4 @@ async def test_a_socket_that_drops_is_noticed(server: Address, client: httpx.Asy
         wire.transport.abort()
 
     await until(lambda: server.wired.host.fanout.streams == 0)
+    assert server.wired.host.fanout.streams == 0

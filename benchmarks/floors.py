@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from benchmarks.client import Address, stream
 from benchmarks.figures import quantile
-from tenure.core.event import MessageDelta, entry
+from tenure.core.entry import entry
+from tenure.core.event import MessageDelta
 from tenure.core.moment import Micros
 
 ROOT = Path(__file__).parents[1]

@@ -12,7 +12,7 @@ from typing import cast
 import uvloop
 
 from benchmarks.floors import line
-from tenure.core.event import frame
+from tenure.core.entry import frame
 
 
 class Socket(asyncio.Protocol):

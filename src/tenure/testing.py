@@ -14,7 +14,8 @@ from typing import NoReturn
 
 from tenure.core.command import CreateKey, InterruptRun, OpenSession, SendMessage
 from tenure.core.content import Content
-from tenure.core.event import Recorded, RunFinished, RunStarted, lines_of, record
+from tenure.core.entry import Recorded, lines_of, record
+from tenure.core.event import RunFinished, RunStarted
 from tenure.core.limits import Limits
 from tenure.core.moment import SECOND, Micros
 from tenure.core.output import Output

@@ -1,13 +1,13 @@
 """What closes a run whose runner is gone: everything it had begun, in the order in which it began."""
 
 from tenure.core.closing import closing
+from tenure.core.entry import Recorded
 from tenure.core.event import (
     Event,
     MessageCompleted,
     MessageDelta,
     ReasoningCompleted,
     ReasoningDelta,
-    Recorded,
     RunRetried,
     ToolCallCompleted,
     ToolCallStarted,

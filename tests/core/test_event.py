@@ -11,25 +11,28 @@ from hypothesis import strategies as st
 
 from tenure.core import event as module
 from tenure.core.content import TextPart
-from tenure.core.event import (
-    EVENTS,
-    TYPE_OF,
+from tenure.core.entry import (
     UPCASTERS,
     VERSIONS,
     Entry,
-    Event,
-    MessageDelta,
-    QueueHeld,
     Recorded,
-    RunFinished,
-    SessionCreated,
-    SessionUpdated,
-    Unknown,
+    Upcaster,
     entry,
     frame,
     lines_of,
     record,
     shell,
+)
+from tenure.core.event import (
+    EVENTS,
+    TYPE_OF,
+    Event,
+    MessageDelta,
+    QueueHeld,
+    RunFinished,
+    SessionCreated,
+    SessionUpdated,
+    Unknown,
 )
 from tenure.core.moment import Micros
 from tests.core.properties import properties
@@ -169,7 +172,7 @@ def test_any_event_survives_its_stored_form(name: str, data: st.DataObject) -> N
 def grown(monkeypatch: pytest.MonkeyPatch) -> None:
     """`queue.held` in its third version: `who` became `by`, and before that `user` became `who`."""
 
-    def renamed(old: str, new: str) -> module.Upcaster:
+    def renamed(old: str, new: str) -> Upcaster:
         return lambda data: {new if name == old else name: v for name, v in data.items()}
 
     monkeypatch.setitem(VERSIONS, "queue.held", 3)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
+from tenure.core.entry import entry, frame
 from tenure.core.event import (
     Actor,
     Event,
@@ -26,8 +27,6 @@ from tenure.core.event import (
     SessionUpdated,
     ToolCallStarted,
     Trigger,
-    entry,
-    frame,
 )
 from tenure.core.evidence import Acknowledged, Connection, Observed, Stored, StoredRun, StoredSpan
 from tenure.core.invariants import MEANING, Invariant, check, check_absent

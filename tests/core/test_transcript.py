@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tenure.core.entry import Recorded
 from tenure.core.event import (
     Actor,
     Event,
@@ -17,7 +18,6 @@ from tenure.core.event import (
     MessageWithdrawn,
     QueueHeld,
     ReasoningDelta,
-    Recorded,
     RunFinished,
     RunInterrupting,
     RunnerWarning,

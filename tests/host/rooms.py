@@ -14,16 +14,8 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from tenure.core.command import CreateKey, InterruptRun, OpenSession, SendMessage
 from tenure.core.content import Content
-from tenure.core.event import (
-    Event,
-    MessageDelta,
-    Recorded,
-    RunFinished,
-    RunnerWarning,
-    RunStarted,
-    lines_of,
-    record,
-)
+from tenure.core.entry import Recorded, lines_of, record
+from tenure.core.event import Event, MessageDelta, RunFinished, RunnerWarning, RunStarted
 from tenure.core.grant import HISTORY, Descriptor, Policy
 from tenure.core.limits import Limits
 from tenure.core.moment import SECOND, Micros

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from tenure.core.command import InterruptRun
+from tenure.core.entry import Recorded
 from tenure.core.event import (
     MessageDelta,
     MessageWithdrawn,
-    Recorded,
     RunFinished,
     RunInterrupting,
     RunRetried,

@@ -7,13 +7,7 @@ from contextlib import suppress
 import pytest
 
 from tenure.core.command import CloseSession, InterruptRun, SendMessage
-from tenure.core.event import (
-    MessageDelta,
-    RunFinished,
-    RunInterrupting,
-    RunnerWarning,
-    RunStarted,
-)
+from tenure.core.event import MessageDelta, RunFinished, RunInterrupting, RunnerWarning, RunStarted
 from tenure.core.grant import Descriptor, Policy
 from tenure.core.limits import Limits
 from tenure.core.output import Output, Text, completed, failed

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 import tenure
+from tenure.core.entry import Recorded
 from tenure.core.event import (
     Event,
     MessageCompleted,
     MessageDelta,
     ReasoningCompleted,
     ReasoningDelta,
-    Recorded,
     RunFinished,
     RunnerWarning,
     RunStarted,

@@ -2,7 +2,8 @@
 
 from collections import Counter
 
-from tenure.core.event import MessageAdmitted, Recorded, lines_of, record
+from tenure.core.entry import Recorded, lines_of, record
+from tenure.core.event import MessageAdmitted
 from tenure.core.evidence import Stored
 from tenure.core.message import MessageState
 from tenure.core.session import SessionState

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-from tenure.core.event import lines_of
+from tenure.core.entry import lines_of
 from tenure.ports.landmarks import Landmark, Landmarks
 from tenure.ports.store import Block, Commits
 from tenure.stores.sqlite.batch import Act, Batches, Committed, Tx

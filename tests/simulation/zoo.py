@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tenure.core.event import Entry, Event, RunStarted, Trigger, Unknown
+from tenure.core.entry import Entry
+from tenure.core.event import Event, RunStarted, Trigger, Unknown
 from tenure.core.run import RunState
 from tenure.core.transcript import Change, Closed, Moved
 from tenure.host.execution import Conclusion, Execution, Phase

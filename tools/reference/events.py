@@ -1,6 +1,7 @@
 """The page of events: every type that can stand in a journal, with its fields."""
 
-from tenure.core.event import EVENTS, VERSIONS
+from tenure.core.entry import VERSIONS
+from tenure.core.event import EVENTS
 from tools.reference.markdown import code, document, table
 from tools.reference.reserved import NOTE, mentioned
 from tools.reference.shapes import Struct, about, fields, within

@@ -14,13 +14,7 @@ from tenure.cli.outcome import Exit
 from tenure.cli.speech import Listener, Speech
 from tenure.client import AsyncClient, JournalEvent
 from tenure.core.content import text_of
-from tenure.core.event import (
-    MessageAdmitted,
-    MessageWithdrawn,
-    QueueHeld,
-    RunFinished,
-    RunStarted,
-)
+from tenure.core.event import MessageAdmitted, MessageWithdrawn, QueueHeld, RunFinished, RunStarted
 from tenure.core.ids import MESSAGE
 from tenure.core.message import ReplyState, Role
 from tenure.core.run import RunState

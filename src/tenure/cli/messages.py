@@ -12,7 +12,8 @@ from tenure.cli.screen import print_fields, print_json, put, shown, wants_colour
 from tenure.cli.speech import Raw, Speech
 from tenure.client import Gap, JournalEvent
 from tenure.core.command import Waiting
-from tenure.core.event import RunFinished, shell
+from tenure.core.entry import shell
+from tenure.core.event import RunFinished
 from tenure.core.message import BusyPolicy
 from tenure.core.moment import timestamp
 from tenure.core.run import RunState

@@ -3,7 +3,7 @@
 Programs and the command line use it. It knows values and errors, and nothing of the server's inside.
 """
 
-from tenure.client.calls import AsyncClient, Client
+from tenure.client.clients import AsyncClient, Client
 from tenure.client.failures import ServerUnreachable
 from tenure.client.journal import EventPage, Gap, JournalEvent
 from tenure.client.place import Place, find_place

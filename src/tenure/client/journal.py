@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from tenure.core.event import TYPE_OF, Event, Unknown, record
+from tenure.core.entry import record
+from tenure.core.event import TYPE_OF, Event, Unknown
 from tenure.core.moment import Micros
 from tenure.errors import Code, TenureError
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
+from tenure.core.entry import Recorded
 from tenure.core.event import (
     Event,
     MessageCompleted,
     MessageDelta,
     ReasoningCompleted,
     ReasoningDelta,
-    Recorded,
     RunRetried,
     ToolCallCompleted,
     ToolCallStarted,

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
+from tenure.core.entry import Recorded, frame, lines_of, record
 from tenure.core.event import (
     MessageAdmitted,
     MessageCompleted,
@@ -20,7 +21,6 @@ from tenure.core.event import (
     QueueReleased,
     ReasoningCompleted,
     ReasoningDelta,
-    Recorded,
     RunFinished,
     RunInterrupting,
     RunnerWarning,
@@ -33,9 +33,6 @@ from tenure.core.event import (
     SessionReopened,
     ToolCallCompleted,
     ToolCallStarted,
-    frame,
-    lines_of,
-    record,
 )
 from tenure.core.evidence import UNOBSERVED, Acknowledged, Connection, Observed, Stored, StoredSpan
 from tenure.core.message import MessageState, ReplyState, Role

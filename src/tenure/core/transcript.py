@@ -11,13 +11,13 @@ from typing import TypeAlias
 import msgspec
 
 from tenure.core.content import Content
+from tenure.core.entry import Recorded
 from tenure.core.event import (
     Event,
     MessageAdmitted,
     MessageCompleted,
     MessageDelta,
     MessageWithdrawn,
-    Recorded,
     RunFinished,
     RunInterrupting,
     RunRetried,

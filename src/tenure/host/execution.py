@@ -14,7 +14,8 @@ from typing import cast
 import msgspec
 
 from tenure.core.assembly import Assembly, Piece
-from tenure.core.event import Entry, Event, MessageCompleted, ReasoningCompleted, RunnerWarning, entry
+from tenure.core.entry import Entry, entry
+from tenure.core.event import Event, MessageCompleted, ReasoningCompleted, RunnerWarning
 from tenure.core.ids import MESSAGE
 from tenure.core.output import (
     Output,

@@ -8,7 +8,8 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 
-from tenure.core.event import Entry, RunFinished, RunInterrupting
+from tenure.core.entry import Entry
+from tenure.core.event import RunFinished, RunInterrupting
 from tenure.core.grant import Descriptor
 from tenure.core.output import Output, Verdict, failed
 from tenure.core.run import RUN, RunState

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import NamedTuple, TypeAlias
 
-from tenure.core.event import SessionDeleted, lines_of
-from tenure.core.event import frame as framed
+from tenure.core.entry import frame as framed
+from tenure.core.entry import lines_of
+from tenure.core.event import SessionDeleted
 from tenure.errors import Code, TenureError
 from tenure.ports.store import Block, Span, Store
 

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
-from tenure.core.event import Entry
+from tenure.core.entry import Entry
 from tenure.errors import Code, TenureError
 from tenure.ports.store import Append, Lease, Store
 

@@ -7,7 +7,8 @@ it tries again until it has; if the run was ended by someone else meanwhile, the
 import asyncio
 import logging
 
-from tenure.core.event import Entry, RunnerWarning, entry
+from tenure.core.entry import Entry, entry
+from tenure.core.event import RunnerWarning
 from tenure.core.ids import RUN
 from tenure.core.run import RunState
 from tenure.errors import Code, TenureError

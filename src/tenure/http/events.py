@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from starlette.types import ASGIApp
 
-from tenure.core.event import frame, lines_of
+from tenure.core.entry import frame, lines_of
 from tenure.core.view import View
 from tenure.errors import Code, TenureError
 from tenure.http.call import Call, NoBody, NoQuery

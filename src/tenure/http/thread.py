@@ -6,6 +6,7 @@ The streaming POST asks it. It reads the store only for the message's place in t
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from tenure.core.entry import lines_of, record, shell
 from tenure.core.event import (
     Event,
     MessageAdmitted,
@@ -16,9 +17,6 @@ from tenure.core.event import (
     RunnerWarning,
     RunStarted,
     Unknown,
-    lines_of,
-    record,
-    shell,
 )
 from tenure.core.message import Disposition, MessageState
 from tenure.core.view import MessageReceipt

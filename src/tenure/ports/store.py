@@ -20,7 +20,7 @@ from tenure.core.command import (
     UpdateSession,
 )
 from tenure.core.content import Content
-from tenure.core.event import Entry
+from tenure.core.entry import Entry
 from tenure.core.evidence import Stored
 from tenure.core.grant import Grant
 from tenure.core.moment import Micros

@@ -5,13 +5,7 @@ import asyncio
 import pytest
 
 from tenure.core.command import InterruptRun, SendMessage, Waiting
-from tenure.core.event import (
-    MessageWithdrawn,
-    QueueHeld,
-    QueueReleased,
-    RunFinished,
-    RunInterrupting,
-)
+from tenure.core.event import MessageWithdrawn, QueueHeld, QueueReleased, RunFinished, RunInterrupting
 from tenure.core.limits import Limits
 from tenure.core.run import RunState
 from tenure.core.view import InterruptReceipt

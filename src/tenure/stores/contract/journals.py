@@ -5,14 +5,8 @@ import asyncio
 import pytest
 
 from tenure.core.command import UpdateSession
-from tenure.core.event import (
-    MessageAdmitted,
-    MessageDelta,
-    RunnerWarning,
-    SessionUpdated,
-    entry,
-    lines_of,
-)
+from tenure.core.entry import entry, lines_of
+from tenure.core.event import MessageAdmitted, MessageDelta, RunnerWarning, SessionUpdated
 from tenure.errors import Code, TenureError
 from tenure.ports.store import Append, Block, Span
 from tenure.stores.contract.stage import ADA, BOB, Cases, Stage, Stages

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tenure.core.command import CloseSession, Conversation, InterruptRun, OpenSession, UpdateSession
+from tenure.core.entry import lines_of, record
 from tenure.core.event import (
     MessageCompleted,
     RunFinished,
@@ -15,8 +16,6 @@ from tenure.core.event import (
     SessionDeleted,
     SessionReopened,
     SessionUpdated,
-    lines_of,
-    record,
 )
 from tenure.core.limits import Limits
 from tenure.core.moment import timestamp

@@ -4,13 +4,7 @@ import asyncio
 
 import pytest
 
-from tenure.core.event import (
-    MessageCompleted,
-    MessageDelta,
-    RunFinished,
-    RunInterrupting,
-    RunnerWarning,
-)
+from tenure.core.event import MessageCompleted, MessageDelta, RunFinished, RunInterrupting, RunnerWarning
 from tenure.core.limits import Limits
 from tenure.core.output import Usage
 from tenure.core.run import RunState

@@ -12,17 +12,8 @@ from typing import Protocol
 import pytest
 
 from tenure.core.command import CreateKey, InterruptRun, OpenSession, SendMessage, Waiting
-from tenure.core.event import (
-    TYPE_OF,
-    Entry,
-    Event,
-    MessageDelta,
-    Recorded,
-    Unknown,
-    entry,
-    lines_of,
-    record,
-)
+from tenure.core.entry import Entry, Recorded, entry, lines_of, record
+from tenure.core.event import TYPE_OF, Event, MessageDelta, Unknown
 from tenure.core.grant import Descriptor, Policy, Terms
 from tenure.core.ids import KEY, MESSAGE, RUN, SESSION
 from tenure.core.invariants import check

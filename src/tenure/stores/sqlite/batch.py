@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from msgspec import MsgspecError
 
-from tenure.core.event import Entry, MessageDelta, ReasoningDelta
+from tenure.core.entry import Entry
+from tenure.core.event import MessageDelta, ReasoningDelta
 from tenure.core.moment import Micros
 from tenure.core.transcript import changes
 from tenure.errors import Code, TenureError

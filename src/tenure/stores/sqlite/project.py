@@ -6,7 +6,7 @@ from typing import NamedTuple, assert_never
 
 import msgspec
 
-from tenure.core.event import Entry
+from tenure.core.entry import Entry
 from tenure.core.moment import Micros
 from tenure.core.principal import Author
 from tenure.core.run import RunState

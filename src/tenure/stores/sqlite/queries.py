@@ -1,4 +1,4 @@
-"""The named statements of `queries.sql`, with the guards that the state tables give them.
+"""The named statements of `sql/*.sql`, with the guards that the state tables give them.
 
 A statement begins with `-- name: purpose`. `{run.claim}` stands for the states from which a run can be
 claimed, `{run.live}` and `{run.slot}` for sets of states: the SQL never spells a rule of its own.
@@ -39,4 +39,15 @@ def load(text: str) -> dict[str, str]:
     return {name: _SNIPPET.sub(lambda m: SNIPPETS[m[1]], sql).strip() for name, sql in named}
 
 
-SQL = load(files("tenure.stores.sqlite").joinpath("queries.sql").read_text("utf-8"))
+def _all() -> dict[str, str]:
+    """The statements of every file. Raises RuntimeError if a name is used twice."""
+    named: dict[str, str] = {}
+    for file in sorted(files("tenure.stores.sqlite").joinpath("sql").iterdir(), key=lambda f: f.name):
+        for name, sql in load(file.read_text("utf-8")).items():
+            if name in named:
+                raise RuntimeError(f"The statement {name} of {file.name} stands in another file too.")
+            named[name] = sql
+    return named
+
+
+SQL = _all()

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from tenure.core.content import Content
-from tenure.core.event import lines_of
+from tenure.core.entry import lines_of
 from tenure.core.grant import Grant
 from tenure.core.message import ReplyState
 from tenure.core.moment import Micros, timestamp

@@ -1,6 +1,7 @@
 """The text of a message that is still being said, from its deltas."""
 
-from tenure.core.event import MessageDelta, record
+from tenure.core.entry import record
+from tenure.core.event import MessageDelta
 
 
 def delta_text(seq: int, line: bytes, message_id: str) -> list[str]:

@@ -12,7 +12,7 @@ from tenure.core.command import (
     OpenSession,
     UpdateSession,
 )
-from tenure.core.event import Entry
+from tenure.core.entry import Entry
 from tenure.core.evidence import Stored
 from tenure.core.ids import RUN
 from tenure.core.moment import Micros

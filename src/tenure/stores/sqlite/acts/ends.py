@@ -1,13 +1,8 @@
 """How a run ends without its runner: by the store itself, when a host is gone or a session goes away."""
 
 from tenure.core.closing import closing
-from tenure.core.event import (
-    Event,
-    RunFinished,
-    entry,
-    lines_of,
-    record,
-)
+from tenure.core.entry import entry, lines_of, record
+from tenure.core.event import Event, RunFinished
 from tenure.core.moment import Micros
 from tenure.core.run import SLOT_STATES, RunState
 from tenure.stores.sqlite.acts import slots

@@ -5,7 +5,8 @@ import msgspec
 from tenure.core.admission import Decision, Scene, decide
 from tenure.core.command import SendMessage
 from tenure.core.content import Content
-from tenure.core.event import Actor, MessageAdmitted, QueueReleased, entry
+from tenure.core.entry import entry
+from tenure.core.event import Actor, MessageAdmitted, QueueReleased
 from tenure.core.message import Disposition
 from tenure.core.principal import author_of
 from tenure.core.rules import Rules

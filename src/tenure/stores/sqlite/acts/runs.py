@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from tenure.core.event import RunFinished, RunInterrupting, entry
+from tenure.core.entry import entry
+from tenure.core.event import RunFinished, RunInterrupting
 from tenure.core.moment import Micros
 from tenure.core.output import Usage
 from tenure.core.rules import Rules

@@ -6,8 +6,8 @@ import msgspec
 from msgspec import UNSET
 
 from tenure.core.command import CloseSession, InterruptRun, OpenSession, UpdateSession, Waiting
+from tenure.core.entry import Entry, entry
 from tenure.core.event import (
-    Entry,
     Event,
     QueueHeld,
     QueueReleased,
@@ -17,7 +17,6 @@ from tenure.core.event import (
     SessionDeleted,
     SessionReopened,
     SessionUpdated,
-    entry,
 )
 from tenure.core.rules import Rules
 from tenure.core.run import RunState

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import msgspec
 
 from tenure.core.content import Content
-from tenure.core.event import Event, MessageWithdrawn, RunRetried, RunStarted, Trigger, entry
+from tenure.core.entry import entry
+from tenure.core.event import Event, MessageWithdrawn, RunRetried, RunStarted, Trigger
 from tenure.core.grant import Grant, Terms, make_grant
 from tenure.core.moment import SECOND, Micros, timestamp
 from tenure.core.principal import Author, Role, strongest, weaker

@@ -1,0 +1,1 @@
+"""The rows of the route table, a file per family. `tenure.http.routes` puts them together."""

@@ -4,8 +4,9 @@ import itertools
 
 import pytest
 
-from tenure.core.admission import Decision, Scene, decide
+from tenure.core.admission import Decision, Live, Scene, decide, joined, why_not_steered
 from tenure.core.command import SendMessage
+from tenure.core.content import TextPart
 from tenure.core.limits import Limits
 from tenure.core.message import BusyPolicy, Disposition
 from tenure.core.run import LIVE_RUNS, RunState
@@ -14,6 +15,7 @@ from tenure.errors import Code, TenureError
 
 QUEUE, REJECT = BusyPolicy.QUEUE, BusyPolicy.REJECT
 STARTED, QUEUED = Disposition.STARTED, Disposition.QUEUED
+FRONT = (BusyPolicy.INTERRUPT, BusyPolicy.ROLLBACK)
 LIMITS = Limits(queued_messages_per_session=3)
 
 
@@ -26,7 +28,17 @@ def scene(
     head_seq: int = 7,
 ) -> Scene:
     """What admission looks at."""
-    return Scene("ses_1", state, head_seq, run, waiting, held)
+    return Scene("ses_1", state, head_seq, None if run is None else Live("run_1", run), waiting, held)
+
+
+def steerable(run: RunState = RunState.RUNNING, **more: object) -> Scene:
+    """A session whose live run takes steering."""
+    return scene(run)._replace(run=Live("run_1", run, steers=True)._replace(**more))
+
+
+def send(policy: BusyPolicy) -> SendMessage:
+    """A message with a busy policy."""
+    return SendMessage(content="hi", when_busy=policy)
 
 
 def refusal(seen: Scene, ask: SendMessage, limits: Limits = LIMITS) -> TenureError:
@@ -52,12 +64,12 @@ def test_a_busy_session_queues_the_message_behind_all_that_wait(
     seen = scene(run, waiting, held=held)
 
     assert decide(seen, SendMessage(content="hi"), LIMITS) == Decision(
-        QUEUED, starts_next=False, releases=held and waiting > 0, position=waiting + 1
+        QUEUED, starts_next=False, releases=held, position=waiting + 1
     )
 
 
 @pytest.mark.parametrize("waiting", [1, 2, 3])
-@pytest.mark.parametrize("policy", list(BusyPolicy))
+@pytest.mark.parametrize("policy", [p for p in BusyPolicy if p not in FRONT])
 def test_a_held_queue_goes_on_with_its_first_message_and_this_one_stands_behind(
     waiting: int, policy: BusyPolicy
 ) -> None:
@@ -65,6 +77,91 @@ def test_a_held_queue_goes_on_with_its_first_message_and_this_one_stands_behind(
 
     assert decide(scene(None, waiting, held=True), ask, LIMITS) == Decision(
         QUEUED, starts_next=True, releases=True, position=waiting
+    )
+
+
+@pytest.mark.parametrize("policy", FRONT)
+def test_who_interrupts_goes_before_a_held_queue(policy: BusyPolicy) -> None:
+    assert decide(scene(None, 2, held=True), send(policy), LIMITS) == Decision(
+        STARTED, starts_next=True, releases=True, position=0, front=True
+    )
+
+
+@pytest.mark.parametrize("run", LIVE_RUNS)
+@pytest.mark.parametrize("policy", FRONT)
+def test_interrupt_and_rollback_stop_any_live_run_and_stand_at_the_front(
+    run: RunState, policy: BusyPolicy
+) -> None:
+    assert decide(scene(run, 2), send(policy), LIMITS) == Decision(
+        QUEUED,
+        starts_next=False,
+        releases=False,
+        position=1,
+        front=True,
+        stops="run_1",
+        undoes="run_1" if policy is BusyPolicy.ROLLBACK else None,
+    )
+
+
+@pytest.mark.parametrize("policy", FRONT)
+def test_who_may_not_stop_the_run_may_not_interrupt_it(policy: BusyPolicy) -> None:
+    seen = steerable(may_stop=False)
+    error = refusal(seen, send(policy))
+    assert (error.code, error.facts) == (Code.FORBIDDEN, {"run_id": "run_1"})
+    assert decide(seen, send(QUEUE), LIMITS).disposition is QUEUED
+
+
+def test_a_runner_that_can_not_be_undone_is_not_rolled_back() -> None:
+    assert refusal(steerable(undoes=False), send(BusyPolicy.ROLLBACK)).code is Code.UNSUPPORTED
+
+
+@pytest.mark.parametrize("run", [RunState.QUEUED, RunState.RUNNING, RunState.WAITING])
+def test_steering_is_kept_for_a_run_that_takes_it_and_meets_no_queue_limit(run: RunState) -> None:
+    seen = steerable(run)._replace(waiting=3)
+    assert decide(seen, send(BusyPolicy.STEER), LIMITS) == Decision(
+        Disposition.STEERED, starts_next=False, releases=False, position=0, steers="run_1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("live", "reason"),
+    [
+        (Live("run_1", RunState.INTERRUPTING, steers=True), "run_interrupting"),
+        (Live("run_1", RunState.RUNNING), "runner_takes_no_steering"),
+        (
+            Live("run_1", RunState.RUNNING, steers=True, may_steer=False),
+            "authority_does_not_cover_the_run",
+        ),
+        (Live("run_1", RunState.RUNNING, steers=True, pending=100), "too_much_steering_pending"),
+    ],
+)
+def test_what_can_not_steer_waits_and_says_why(live: Live, reason: str) -> None:
+    assert why_not_steered(live) == reason
+    assert decide(scene()._replace(run=live), send(BusyPolicy.STEER), LIMITS) == Decision(
+        QUEUED, starts_next=False, releases=False, position=1, fallback=reason
+    )
+
+
+def test_latest_takes_the_place_of_all_the_sender_had_waiting() -> None:
+    seen = scene(RunState.RUNNING, 3)._replace(own_waiting=2)
+    assert decide(seen, send(BusyPolicy.LATEST), LIMITS) == Decision(
+        QUEUED, starts_next=False, releases=False, position=2, replaces_own=True
+    )
+
+
+def test_merge_joins_the_senders_last_message_and_lengthens_no_queue() -> None:
+    seen = scene(RunState.RUNNING, 3)._replace(own_waiting=1, last_own="msg_1")
+    assert decide(seen, send(BusyPolicy.MERGE), LIMITS) == Decision(
+        Disposition.MERGED, starts_next=False, releases=False, position=0, into="msg_1"
+    )
+
+
+def test_texts_that_join_keep_their_order_with_a_line_break_between() -> None:
+    assert joined("one", "two") == "one\ntwo"
+    assert joined("one", (TextPart("two"), TextPart("three"))) == (
+        TextPart("one"),
+        TextPart("two"),
+        TextPart("three"),
     )
 
 
@@ -122,7 +219,9 @@ def test_the_expected_head_lets_the_message_in() -> None:
         (scene(RunState.INTERRUPTING), False),
         (scene(RunState.RUNNING, 1, held=True), False),
     ],
-    ids=lambda value: f"{value.run}-{value.waiting}" if isinstance(value, Scene) else None,
+    ids=lambda value: (
+        f"{value.run and value.run.state}-{value.waiting}" if isinstance(value, Scene) else None
+    ),
 )
 def test_if_idle_admits_exactly_where_nothing_runs_and_nothing_is_about_to(
     seen: Scene, *, idle: bool
@@ -179,7 +278,7 @@ def test_of_several_reasons_the_first_in_the_order_of_the_contract_is_told(
         "ses_1",
         SessionState.CLOSED if "closed" in wrong else SessionState.OPEN,
         8 if "head" in wrong else 7,
-        RunState.RUNNING if wrong & {"idle", "reject", "full"} else None,
+        Live("run_1", RunState.RUNNING) if wrong & {"idle", "reject", "full"} else None,
         3 if "full" in wrong else 0,
         held=False,
     )

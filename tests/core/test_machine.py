@@ -56,6 +56,8 @@ CONTRACT: dict[str, str] = {
         started settle settled
         consumed settle settled
         merged settle settled
+        merged withdraw withdrawn
+        settled retry started
     """,
     "reply": """
         streaming finish completed
@@ -75,9 +77,12 @@ CONTRACT: dict[str, str] = {
     """,
     "effect": """
         intended dispatch dispatched
+        intended refuse settled
         dispatched settle settled
         dispatched lose unknown
+        dispatched repeat dispatched
         unknown settle settled
+        unknown repeat dispatched
     """,
     "schedule": """
         active pause paused
@@ -147,6 +152,7 @@ def name(pair: Pair) -> str:
 every_pair = pytest.mark.parametrize("pair", PAIRS, ids=name)
 
 
+@pytest.mark.sources("N10")
 @every_pair
 def test_a_signal_leads_where_the_contract_says_or_is_refused_naming_both(pair: Pair) -> None:
     if pair.after is not None:
@@ -184,7 +190,7 @@ def test_the_contract_names_no_pair_that_the_enums_lack() -> None:
             "queued running waiting interrupting",
             "completed failed cancelled timed_out lost",
         ),
-        (MESSAGE, "queued", "queued steered started consumed merged", "withdrawn settled"),
+        (MESSAGE, "queued", "queued steered started consumed merged settled", "withdrawn"),
         (REPLY, "streaming", "streaming", "completed partial"),
         (SESSION, "open", "open closed", "deleted"),
         (APPROVAL, "pending", "pending", "granted denied expired withdrawn"),
@@ -283,6 +289,7 @@ def test_a_run_that_isnt_moving_takes_no_verdict(state: RunState, verdict: RunSt
         ending(state, verdict, by_deadline=False)
 
 
+@pytest.mark.sources("N08")
 @pytest.mark.parametrize(
     ("state", "run", "status"),
     [

@@ -23,8 +23,8 @@ def principal(role: Role, *, tenant: str = "acme", user: str = "ada", root: bool
 @pytest.mark.parametrize(
     ("role", "actions"),
     [
-        (Role.ADMIN, {Action.READ, Action.WRITE, Action.MANAGE}),
-        (Role.OPERATOR, {Action.READ, Action.WRITE}),
+        (Role.ADMIN, {Action.READ, Action.WRITE, Action.CONNECT, Action.MANAGE}),
+        (Role.OPERATOR, {Action.READ, Action.WRITE, Action.CONNECT}),
         (Role.MEMBER, {Action.READ, Action.WRITE}),
         (Role.VIEWER, {Action.READ}),
     ],
@@ -57,12 +57,14 @@ def test_a_role_reaches(role: Role, *, own: bool, others_of_the_tenant: bool) ->
     assert reaches(ada, "acme", "bob") is others_of_the_tenant
 
 
+@pytest.mark.sources("M17", "P12")
 @pytest.mark.parametrize("role", list(Role))
 @pytest.mark.parametrize("owner", ["ada", "bob"])
 def test_nobody_reaches_another_tenant_even_under_the_same_name(role: Role, owner: str) -> None:
     assert not reaches(principal(role), "globex", owner)
 
 
+@pytest.mark.sources("M17", "D-M11", "A22")
 @pytest.mark.parametrize("role", list(Role))
 @pytest.mark.parametrize("user", ["dev", "admin", "root", "", "*"])
 def test_no_user_name_is_magic(role: Role, user: str) -> None:

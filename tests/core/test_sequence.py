@@ -23,6 +23,7 @@ def rulings(numbers: Sequence[object]) -> list[Ruling]:
     return [rule.judge(number) for number in numbers]
 
 
+@pytest.mark.sources("O08", "O09", "O10", "O11", "O12")
 @pytest.mark.parametrize(
     ("numbers", "expected"),
     [
@@ -106,12 +107,14 @@ def fault_of(given_number: object, number: int | None, before: int, *, repeated:
     return Fault.GAP if number > before else Fault.DISORDER
 
 
+@pytest.mark.sources("A4")
 @properties
 @given(st.permutations(range(1, 40)))
 def test_every_order_of_the_same_numbers_delivers_each_once(numbers: list[int]) -> None:
     assert [ruling.deliver for ruling in rulings([*numbers, *numbers])] == [True] * 39 + [False] * 39
 
 
+@pytest.mark.sources("D-O18")
 def test_the_rule_remembers_a_bounded_number_of_holes() -> None:
     rule = SequenceRule()
     tracemalloc.start()

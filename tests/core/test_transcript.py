@@ -10,80 +10,22 @@ from hypothesis import strategies as st
 
 from tenure.core.entry import Recorded
 from tenure.core.event import (
-    Actor,
-    Event,
-    MessageAdmitted,
-    MessageCompleted,
     MessageDelta,
     MessageWithdrawn,
-    QueueHeld,
-    ReasoningDelta,
-    RunFinished,
-    RunInterrupting,
-    RunnerWarning,
     RunRetried,
     RunStarted,
     Trigger,
     Unknown,
 )
-from tenure.core.message import MessageState, ReplyState, Role
-from tenure.core.moment import Micros
+from tenure.core.message import Role
 from tenure.core.run import RunState
 from tenure.core.transcript import (
-    Admitted,
-    Change,
-    Closed,
-    Ended,
-    Entered,
     Item,
-    Moved,
-    Opened,
-    Superseded,
     Transcript,
-    Withdrawn,
-    changes,
 )
 from tenure.errors import IllegalTransition
+from tests.core.journals import Line, admitted, closed, delta, finished, journal, started
 from tests.core.properties import properties
-from tests.core.samples import SAMPLES
-
-ADA = Actor(user="ada", role="member")
-Line = tuple[Event | Unknown, str | None]
-
-
-def journal(*lines: Line) -> list[Recorded]:
-    """The entries, numbered from 1."""
-    return [Recorded(seq, Micros(seq), run, event) for seq, (event, run) in enumerate(lines, 1)]
-
-
-def admitted(message_id: str, run_id: str | None = None, disposition: str = "queued") -> Line:
-    event = MessageAdmitted(
-        message_id=message_id,
-        actor=ADA,
-        content=f"text of {message_id}",
-        when_busy="queue",
-        disposition=disposition,
-        run_id=run_id,
-    )
-    return event, None
-
-
-def started(run_id: str, message_id: str) -> Line:
-    trigger = Trigger(kind="message", id=message_id)
-    return RunStarted(runner="python", attempt=1, trigger=trigger, grant_digest="5e0"), run_id
-
-
-def finished(run_id: str, status: str = "completed") -> Line:
-    return RunFinished(status=status, reason=""), run_id
-
-
-def delta(run_id: str, message_id: str, text: str) -> Line:
-    return MessageDelta(message_id, text), run_id
-
-
-def closed(run_id: str, message_id: str, text: str, *, partial: bool = False) -> Line:
-    event = MessageCompleted(message_id=message_id, role="assistant", content=text, partial=partial)
-    return event, run_id
 
 
 def shown(entries: Iterable[Recorded]) -> list[tuple[str, str, str]]:
@@ -92,86 +34,11 @@ def shown(entries: Iterable[Recorded]) -> list[tuple[str, str, str]]:
     return [(item.message_id, str(item.content), str(item.status)) for item in lines]
 
 
-# --- what one event changes
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        (
-            admitted("m1", "r1", "started"),
-            (Admitted("m1", "ada", "text of m1", MessageState.QUEUED, "r1"),),
-        ),
-        (admitted("m1"), (Admitted("m1", "ada", "text of m1", MessageState.QUEUED, None),)),
-        (
-            admitted("m1", "r1", "steered"),
-            (Admitted("m1", "ada", "text of m1", MessageState.STEERED, "r1"),),
-        ),
-        (
-            admitted("m1", None, "merged"),
-            (Admitted("m1", "ada", "text of m1", MessageState.MERGED, None),),
-        ),
-        ((MessageWithdrawn(message_id="m1", by="ada"), None), (Withdrawn("m1"),)),
-        (started("r1", "m1"), (Moved("r1", RunState.RUNNING), Entered("m1", "r1"))),
-        ((RunRetried(attempt=2, reason="host_lost"), "r1"), (Superseded("r1", 2),)),
-        ((RunInterrupting(by="ada"), "r1"), (Moved("r1", RunState.INTERRUPTING),)),
-        (
-            (RunFinished(status="failed", reason="no"), "r1"),
-            (Ended("r1", RunState.FAILED, "no"),),
-        ),
-        (closed("r1", "m2", "x"), (Closed("m2", "r1", "x", ReplyState.COMPLETED),)),
-        (closed("r1", "m2", "x", partial=True), (Closed("m2", "r1", "x", ReplyState.PARTIAL),)),
-        (delta("r1", "m2", "x"), ()),
-        ((ReasoningDelta("m3", "x"), "r1"), ()),
-        ((QueueHeld(by="ada"), None), ()),
-        ((RunnerWarning(code="late_result", detail=""), "r1"), ()),
-    ],
-    ids=[
-        "admitted to start",
-        "admitted to wait",
-        "admitted as steering",
-        "admitted into another",
-        "withdrawn",
-        "started",
-        "retried",
-        "interrupting",
-        "finished",
-        "said whole",
-        "said in part",
-        "a further delta",
-        "reasoning",
-        "the queue",
-        "a warning",
-    ],
-)
-def test_an_event_changes_these_rows(line: Line, expected: tuple[Change, ...]) -> None:
-    assert changes(*line) == expected
-
-
-def test_the_first_delta_opens_its_message() -> None:
-    assert changes(MessageDelta("m2", "x"), "r1", opens=True) == (Opened("m2", "r1"),)
-
-
-@pytest.mark.parametrize(("name", "event"), [s[:2] for s in SAMPLES], ids=[s[0] for s in SAMPLES])
-def test_an_event_of_a_run_changes_nothing_without_its_run(name: str, event: Event) -> None:
-    sessions_own = {"message.admitted", "message.withdrawn"}
-
-    assert bool(changes(event, None, opens=True)) is (name in sessions_own)
-
-
-def test_an_event_of_a_later_version_changes_nothing() -> None:
-    foreign = record_of("dream.dreamt")
-
-    assert changes(foreign, "r1") == ()
-    assert shown(journal((foreign, "r1"))) == []
-
-
-def record_of(name: str) -> Unknown:
-    """An event that this version doesn't know."""
-    return Unknown(name, msgspec.Raw(b'{"message_id":"m1"}'))
-
-
 # --- small journals
+
+
+def test_an_event_of_a_later_version_shows_nothing() -> None:
+    assert shown(journal((Unknown("dream.dreamt", msgspec.Raw(b'{"message_id":"m1"}')), "r1"))) == []
 
 
 def test_a_message_stands_in_the_transcript_once_a_run_takes_it() -> None:

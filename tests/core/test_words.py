@@ -16,7 +16,7 @@ from tenure.core.command import (
     Waiting,
 )
 from tenure.core.content import TextPart, storable, text_of
-from tenure.core.ids import KEY, MESSAGE, RUN, SESSION, well_formed
+from tenure.core.ids import APPROVAL, ARTIFACT, EFFECT, KEY, MESSAGE, RUN, SESSION, well_formed
 from tenure.core.limits import Limits, full
 from tenure.core.message import BusyPolicy
 from tenure.core.principal import Role
@@ -26,7 +26,7 @@ from tests.core.properties import properties
 HEX = "0123456789abcdef" * 2
 
 
-@pytest.mark.parametrize("prefix", [SESSION, RUN, MESSAGE, KEY])
+@pytest.mark.parametrize("prefix", [SESSION, RUN, MESSAGE, KEY, APPROVAL, EFFECT, ARTIFACT])
 def test_an_id_is_its_prefix_and_32_hex_digits(prefix: str) -> None:
     assert well_formed(prefix, prefix + HEX)
 
@@ -93,6 +93,11 @@ def test_the_default_limits_are_those_of_the_contract() -> None:
         "queued_messages_per_session": 100,
         "streams_per_user": 1_000,
         "commands_per_minute": None,
+        "approval_ttl_s": 86_400,
+        "hold_s": 900.0,
+        "held_runs": 1_000,
+        "files_per_session": 1_000,
+        "files_bytes_per_session": 1 << 30,
     }
 
 

@@ -18,10 +18,12 @@ from tenure.core.event import (
 )
 from tenure.core.message import Role
 from tenure.core.output import (
+    Artifact,
     Output,
     Reasoning,
     Said,
     Spent,
+    StateUpdate,
     Text,
     ToolCompleted,
     ToolStarted,
@@ -58,7 +60,10 @@ class Assembly:
         return tuple(self._usage.values())
 
     def take(self, output: Output) -> list[Piece]:
-        """The events that `output` becomes, in order. A verdict becomes none: it ends the run."""
+        """The events that `output` becomes, in order. A verdict becomes none: it ends the run.
+
+        Neither do artifacts and state updates here: their events are made by the acts that keep them.
+        """
         match output:
             case Text(text=text):
                 return self._speak(Text, text)
@@ -70,7 +75,7 @@ class Assembly:
                 return [*self.close(), Piece(self._call(output))]
             case Spent(usage=usage):
                 return [Piece(self._spend(usage))]
-            case Verdict():
+            case Artifact() | StateUpdate() | Verdict():
                 return []
             case _:
                 assert_never(output)

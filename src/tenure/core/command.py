@@ -63,6 +63,41 @@ class SendMessage(Ask, frozen=True, kw_only=True):
     if_idle: bool = False
 
 
+class Promotion(StrEnum):
+    """Where a waiting message moves: it steers the live run now, or it is the next one."""
+
+    STEER = "steer"
+    NEXT = "next"
+
+
+class ChangeMessage(Ask, frozen=True, kw_only=True):
+    """Edit or promote a message that waits. `promote: true` means next.
+
+    `if_version` is the version that the change is for; the header `If-Match` says the same.
+    """
+
+    content: Content | None = None
+    promote: Promotion | bool | None = None
+    if_version: int | None = None
+
+
+class WithdrawMessage(Ask, frozen=True, kw_only=True):
+    """Withdraw a message that waits."""
+
+    message_id: str
+
+
+class PromoteMessage(Ask, frozen=True, kw_only=True):
+    """Promote a message that waits: as `PATCH` of the message does."""
+
+    message_id: str
+    promote: Promotion = Promotion.NEXT
+
+
+class RetryRun(Ask, frozen=True, kw_only=True):
+    """Run the message of a failed last turn again."""
+
+
 class Waiting(StrEnum):
     """What an interrupt does with the messages that wait behind the run."""
 
@@ -77,6 +112,34 @@ class InterruptRun(Ask, frozen=True, kw_only=True):
     run_id: str | None = None
     force: bool = False
     waiting: Waiting = Waiting.HOLD
+
+
+class Answering(StrEnum):
+    """What a person says to an approval."""
+
+    APPROVE = "approve"
+    DENY = "deny"
+
+
+class Remember(StrEnum):
+    """How long an approval holds beyond its call: for this tool, session and author, until revoked."""
+
+    SESSION = "session"
+
+
+class DecideApproval(Ask, frozen=True, kw_only=True):
+    """Answer an approval. `arguments` replace those of the call, and must fit the tool."""
+
+    decision: Answering
+    arguments: dict[str, object] | None = None
+    note: Annotated[str, msgspec.Meta(max_length=10_000)] | None = None
+    remember: Remember | None = None
+
+
+class DecideHere(DecideApproval, frozen=True, kw_only=True):
+    """Answer an approval of the session at hand."""
+
+    approval_id: str
 
 
 class CloseSession(Ask, frozen=True, kw_only=True):

@@ -13,12 +13,28 @@ class TextPart(msgspec.Struct, frozen=True, tag="text", tag_field="type", forbid
     text: str
 
 
-Content: TypeAlias = str | tuple[TextPart, ...]
+class FilePart(msgspec.Struct, frozen=True, tag="file", tag_field="type", forbid_unknown_fields=True):
+    """A file of the session that the message is about."""
+
+    file_id: str
+
+
+Part: TypeAlias = TextPart | FilePart
+Content: TypeAlias = str | tuple[Part, ...]
 
 
 def text_of(content: Content) -> str:
-    """The text of a message; parts are joined by line breaks."""
-    return content if isinstance(content, str) else "\n".join(part.text for part in content)
+    """The text of a message; parts are joined by line breaks. Files have no text."""
+    if isinstance(content, str):
+        return content
+    return "\n".join(part.text for part in content if isinstance(part, TextPart))
+
+
+def file_ids_of(content: Content) -> tuple[str, ...]:
+    """The files that a message refers to, in order."""
+    if isinstance(content, str):
+        return ()
+    return tuple(part.file_id for part in content if isinstance(part, FilePart))
 
 
 def storable(text: str, field: str) -> str:

@@ -19,10 +19,17 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Actor(Fact, frozen=True, kw_only=True):
-    """Who did it, as the journal shows it."""
+    """Who did it, as the journal shows it.
+
+    What came by an outside event has that event's actor: `type`, `id` and `name` are those of the
+    platform, and `user` is the id there. They are data: the authority is in `role` alone.
+    """
 
     user: str
     role: str
+    type: str | None = None
+    id: str | None = None
+    name: str | None = None
 
 
 class Parent(Fact, frozen=True, kw_only=True):
@@ -87,6 +94,10 @@ class MessageAdmitted(Fact, frozen=True, kw_only=True):
     when_busy: str
     disposition: str
     run_id: str | None = None
+    into: str | None = None
+    interrupts: str | None = None
+    rolls_back: str | None = None
+    fallback: str | None = None
 
 
 class MessageUpdated(Fact, frozen=True, kw_only=True):
@@ -201,7 +212,7 @@ class ToolCallStarted(Fact, frozen=True, kw_only=True):
     arguments: dict[str, object]
 
 
-class ToolCallCompleted(Fact, frozen=True, kw_only=True):
+class ToolCallCompleted(Fact, frozen=True, kw_only=True, omit_defaults=False):
     """A tool call has ended, or nobody knows how."""
 
     call_id: str
@@ -223,7 +234,7 @@ class ApprovalRequested(Fact, frozen=True, kw_only=True):
     done: tuple[str, ...] = ()
 
 
-class ApprovalResolved(Fact, frozen=True, kw_only=True):
+class ApprovalResolved(Fact, frozen=True, kw_only=True, omit_defaults=False):
     """A person, a rule or the clock decided."""
 
     approval_id: str
@@ -231,6 +242,7 @@ class ApprovalResolved(Fact, frozen=True, kw_only=True):
     by: str
     note: str | None = None
     arguments: dict[str, object] | None = None
+    remember: str | None = None
 
 
 class SteeringConsumed(Fact, frozen=True, kw_only=True):
@@ -241,23 +253,44 @@ class SteeringConsumed(Fact, frozen=True, kw_only=True):
 
 
 class StateUpdated(Fact, frozen=True, kw_only=True):
-    """The agent's state changed under one key."""
+    """The agent's state changed under one key: by the run, or by whom it says.
+
+    `of` is the actor or subject, as `type:id`, where `by` named one: it isn't the session's own state then.
+    """
 
     scope: str
     key: str
     version: int
     value: object = None
     deleted: bool = False
+    expires_at: str | None = None
+    by: str | None = None
+    of: str | None = None
 
 
 class ArtifactCreated(Fact, frozen=True, kw_only=True):
-    """The agent made a file."""
+    """The session has a new file: the agent made it, or `by` sent it."""
 
     artifact_id: str
     name: str
     media_type: str
     size: int
     sha256: str
+    by: str | None = None
+
+
+class ArtifactDeleted(Fact, frozen=True, kw_only=True):
+    """A file of the session was deleted."""
+
+    artifact_id: str
+    by: str
+
+
+class ArtifactFailed(Fact, frozen=True, kw_only=True):
+    """A file that the agent made, or that came with a message, could not be kept."""
+
+    name: str
+    reason: str
 
 
 class UsageRecorded(Fact, frozen=True, kw_only=True):
@@ -269,7 +302,7 @@ class UsageRecorded(Fact, frozen=True, kw_only=True):
     cost: float | None = None
 
 
-class TranscriptUndone(Fact, frozen=True, kw_only=True):
+class TranscriptUndone(Fact, frozen=True, kw_only=True, omit_defaults=False):
     """The last turns were taken off the transcript."""
 
     run_ids: tuple[str, ...]
@@ -400,6 +433,8 @@ Event: TypeAlias = (
     | SteeringConsumed
     | StateUpdated
     | ArtifactCreated
+    | ArtifactDeleted
+    | ArtifactFailed
     | UsageRecorded
     | TranscriptUndone
     | TranscriptRedone
@@ -443,6 +478,8 @@ EVENTS: dict[str, type[Event]] = {
     "steering.consumed": SteeringConsumed,
     "state.updated": StateUpdated,
     "artifact.created": ArtifactCreated,
+    "artifact.deleted": ArtifactDeleted,
+    "artifact.failed": ArtifactFailed,
     "usage.recorded": UsageRecorded,
     "transcript.undone": TranscriptUndone,
     "transcript.redone": TranscriptRedone,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tenure.core.transcript import Item
+from tenure.core.transcript import Item, Summary
 
 
 class StoredSpan(NamedTuple):
@@ -27,11 +27,50 @@ class StoredRun(NamedTuple):
     owned: bool
 
 
+class StoredFile(NamedTuple):
+    """The row of a file."""
+
+    file_id: str
+    name: str
+    media_type: str
+    size: int
+    sha256: str
+    by: str | None
+    run_id: str | None
+
+
+class StoredApproval(NamedTuple):
+    """The row of an approval. `digest` is that of the arguments that may be called."""
+
+    approval_id: str
+    run_id: str
+    call_id: str
+    state: str
+    digest: str
+
+
+class StoredCall(NamedTuple):
+    """The row of a call in the effect ledger."""
+
+    call_id: str
+    state: str
+    status: str | None
+
+
+class StoredValue(NamedTuple):
+    """The row of a value of the session's own state, as JSON."""
+
+    key: str
+    version: int
+    line: str
+
+
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is stored of one session, read at one moment.
 
     The content of a reply that is still being said doesn't count: its row doesn't keep it. Of a
-    deleted session some rows may be gone already.
+    deleted session some rows may be gone already. Entries up to `retired` are gone; `snapshot` holds what
+    is kept of them.
     """
 
     session_id: str
@@ -39,8 +78,15 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     queue_held: bool
     spans: tuple[StoredSpan, ...]
+    retired: int = 0
+    snapshot: tuple[bytes, ...] = ()
     messages: tuple[Item, ...]
     runs: tuple[StoredRun, ...]
+    files: tuple[StoredFile, ...] = ()
+    summaries: tuple[Summary, ...] = ()
+    values: tuple[StoredValue, ...] = ()
+    approvals: tuple[StoredApproval, ...] = ()
+    calls: tuple[StoredCall, ...] = ()
 
 
 class Acknowledged(NamedTuple):

@@ -15,6 +15,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     queued_messages_per_session: int = 100
     streams_per_user: int = 1_000
     commands_per_minute: int | None = None
+    approval_ttl_s: int = 86_400
+    hold_s: float = 900.0
+    held_runs: int = 1_000
+    files_per_session: int = 1_000
+    files_bytes_per_session: int = 1 << 30
 
 
 def full(scope: str, noun: str, limit: int, current: int, way_out: str) -> TenureError:

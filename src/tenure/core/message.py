@@ -27,6 +27,7 @@ class MessageSignal(StrEnum):
     MERGE = "merge"
     WITHDRAW = "withdraw"
     SETTLE = "settle"
+    RETRY = "retry"
 
 
 _S, _G = MessageState, MessageSignal
@@ -48,7 +49,8 @@ MESSAGE: Machine[MessageState, MessageSignal] = Machine(
         },
         _S.STARTED: {_G.SETTLE: _S.SETTLED},
         _S.CONSUMED: {_G.SETTLE: _S.SETTLED},
-        _S.MERGED: {_G.SETTLE: _S.SETTLED},
+        _S.MERGED: {_G.SETTLE: _S.SETTLED, _G.WITHDRAW: _S.WITHDRAWN},
+        _S.SETTLED: {_G.RETRY: _S.STARTED},
     },
 )
 
@@ -93,7 +95,12 @@ class BusyPolicy(StrEnum):
     """What a sender wants if the session is busy (SEMANTICS, busy policies)."""
 
     QUEUE = "queue"
+    STEER = "steer"
+    INTERRUPT = "interrupt"
+    ROLLBACK = "rollback"
     REJECT = "reject"
+    LATEST = "latest"
+    MERGE = "merge"
 
 
 class Role(StrEnum):

@@ -63,6 +63,24 @@ class Spent(msgspec.Struct, frozen=True):
     sequence: object = None
 
 
+class Artifact(msgspec.Struct, frozen=True):
+    """A file that the session is to keep. Without a media type it is told by the name."""
+
+    name: str
+    data: bytes
+    media_type: str | None = None
+    sequence: object = None
+
+
+class StateUpdate(msgspec.Struct, frozen=True):
+    """A value that the host is to keep in a scope of the run's state. A refusal becomes a warning."""
+
+    scope: str
+    key: str
+    value: object
+    sequence: object = None
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """How the run ended, in the runner's own word. The first one counts."""
 
@@ -72,7 +90,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     sequence: object = None
 
 
-Output: TypeAlias = Text | Said | Reasoning | ToolStarted | ToolCompleted | Spent | Verdict
+Output: TypeAlias = (
+    Text | Said | Reasoning | ToolStarted | ToolCompleted | Spent | Artifact | StateUpdate | Verdict
+)
 
 
 def completed() -> Verdict:

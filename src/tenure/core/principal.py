@@ -21,6 +21,7 @@ class Action(StrEnum):
 
     READ = "read"
     WRITE = "write"
+    CONNECT = "connect"
     MANAGE = "manage"
     DRAIN = "drain"
 
@@ -44,8 +45,8 @@ class Author(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 _ACTIONS: dict[Role, frozenset[Action]] = {
-    Role.ADMIN: frozenset({Action.READ, Action.WRITE, Action.MANAGE}),
-    Role.OPERATOR: frozenset({Action.READ, Action.WRITE}),
+    Role.ADMIN: frozenset({Action.READ, Action.WRITE, Action.CONNECT, Action.MANAGE}),
+    Role.OPERATOR: frozenset({Action.READ, Action.WRITE, Action.CONNECT}),
     Role.MEMBER: frozenset({Action.READ, Action.WRITE}),
     Role.VIEWER: frozenset({Action.READ}),
 }
@@ -74,12 +75,27 @@ def author_of(principal: Principal) -> Author:
     return Author(tenant=principal.tenant, user=principal.user, role=principal.role)
 
 
+def may_stop(principal: Principal, owner: str, author: str) -> bool:
+    """Whether a principal who reaches a session may stop its run, made by `author`'s message.
+
+    Its author, the session's owner, operators and admins may.
+    """
+    if principal.root or principal.role in (Role.ADMIN, Role.OPERATOR):
+        return True
+    return may(principal, Action.WRITE) and principal.user in (owner, author)
+
+
 _ORDER = (Role.VIEWER, Role.MEMBER, Role.OPERATOR, Role.ADMIN)
 
 
 def weaker(one: Role, other: Role) -> Role:
     """The weaker of two roles: what is left when rights at admission meet rights now."""
     return min(one, other, key=_ORDER.index)
+
+
+def includes(role: Role, needed: Role) -> bool:
+    """Whether `role` is at least as strong as `needed`."""
+    return _ORDER.index(role) >= _ORDER.index(needed)
 
 
 def strongest(roles: list[Role]) -> Role | None:

@@ -5,6 +5,7 @@ import msgspec
 from tenure.core.content import Content
 from tenure.core.grant import Capabilities, Grant
 from tenure.core.output import Usage
+from tenure.core.tool import ToolTerms
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -12,10 +13,38 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PendingApproval(View, frozen=True, kw_only=True):
-    """An approval that waits for a person."""
+    """An approval that waits for a person: what is to be called, and until when it waits."""
 
     id: str
     tool: str
+    call_id: str
+    arguments: dict[str, object]
+    expires_at: str
+
+
+class ApprovalInfo(View, frozen=True, kw_only=True, omit_defaults=True):
+    """An approval. `arguments` are those that a decision edited, else those asked for.
+
+    `reason` says why a person is asked beyond the tool's rule, `done` which calls were made before.
+    """
+
+    id: str
+    session_id: str
+    run_id: str
+    call_id: str
+    tool: str
+    arguments: dict[str, object]
+    digest: str
+    status: str
+    requested_at: str
+    expires_at: str
+    reason: str | None = None
+    done: tuple[str, ...] = ()
+    decision: str | None = None
+    by: str | None = None
+    note: str | None = None
+    resolved_at: str | None = None
+    remember: str | None = None
 
 
 class SessionUsage(View, frozen=True, kw_only=True):
@@ -48,14 +77,22 @@ class SessionInfo(View, frozen=True, kw_only=True):
     as_of_seq: int
 
 
-class MessageReceipt(View, frozen=True, kw_only=True):
-    """What admission decided about a message."""
+class MessageReceipt(View, frozen=True, kw_only=True, omit_defaults=True):
+    """What admission decided about a message.
+
+    `into` is the waiting message that it joined, `interrupts` the run that is stopped for it,
+    `rolls_back` the run whose turn is taken back, `fallback` why it waits although it should steer.
+    """
 
     message_id: str
     run_id: str | None
     disposition: str
     queue_position: int
     seq: int
+    into: str | None = None
+    interrupts: str | None = None
+    rolls_back: str | None = None
+    fallback: str | None = None
 
 
 class InterruptReceipt(View, frozen=True, kw_only=True):
@@ -90,15 +127,21 @@ class TranscriptPage(View, frozen=True, kw_only=True):
 
 
 class MessageInfo(View, frozen=True, kw_only=True):
-    """One message: where it is, which run took it, how that ended."""
+    """One message: where it is, which run took it, how that ended.
+
+    `state` and `position` are what lists call `status` and `queue_position`. `version` counts the edits.
+    """
 
     message_id: str
     role: str
     content: Content
+    state: str
     status: str
     run_id: str | None
+    position: int | None
     queue_position: int | None
     outcome: str | None
+    version: int
     as_of_seq: int
 
 
@@ -141,7 +184,10 @@ class NewKey(KeyInfo, frozen=True, kw_only=True):
 
 
 class AgentInfo(View, frozen=True, kw_only=True):
-    """One entry of the catalogue."""
+    """One entry of the catalogue: the agent, and what its runs are granted at most.
+
+    `tools_absent` are the names and patterns of its table that cover no tool at the moment.
+    """
 
     name: str
     runner: str
@@ -150,6 +196,25 @@ class AgentInfo(View, frozen=True, kw_only=True):
     apis: tuple[str, ...]
     deadline_s: float | None
     healthy: bool
+    tools: tuple[ToolTerms, ...] = ()
+    tools_absent: tuple[str, ...] = ()
+    resources: dict[str, tuple[str, ...]] = {}
+    operations: dict[str, tuple[str, ...]] = {}
+    storage: tuple[str, ...] = ()
+    state_scopes: tuple[str, ...] = ()
+
+
+class UsageDay(View, frozen=True, kw_only=True):
+    """What the runs of one user spent on one day, UTC. A missing cost is unknown, not zero."""
+
+    day: str
+    tenant: str
+    user: str
+    input_tokens: int
+    output_tokens: int
+    cost: float | None
+    runs: int
+    tool_calls: int
 
 
 class WhoAmI(View, frozen=True, kw_only=True):

@@ -154,6 +154,7 @@ def test_the_database_itself_refuses_a_run_that_makes_no_sense(
         insert(database, **nonsense)
 
 
+@pytest.mark.sources("N10", "D-O15", "P5")
 def test_the_database_itself_refuses_a_second_live_run_of_a_session(
     database: sqlite3.Connection,
 ) -> None:
@@ -163,6 +164,7 @@ def test_the_database_itself_refuses_a_second_live_run_of_a_session(
         insert(database, id="run_3")
 
 
+@pytest.mark.sources("P1")
 @pytest.mark.parametrize("pragma", ["journal_mode", "synchronous", "foreign_keys", "query_only"])
 def test_the_writer_is_durable_and_readers_cannot_write(
     tmp_path: Path, database: sqlite3.Connection, pragma: str

@@ -16,6 +16,8 @@ class Landmark(StrEnum):
     RUN_SPAWNED = "run.spawned"
     RUN_SETTLING = "run.settling"
     RUN_SETTLED = "run.settled"
+    CALL_BEFORE = "call.before"
+    CALL_AFTER = "call.after"
     REAP_BEFORE = "reap.before"
     REAP_AFTER = "reap.after"
 

@@ -7,26 +7,28 @@ order per session, before the act that made it returns.
 
 from asyncio import Future
 from collections.abc import Callable, Sequence
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from tenure.core.command import (
+    ChangeMessage,
     CloseSession,
     CreateKey,
     InterruptRun,
     OpenSession,
+    RetryRun,
     SendMessage,
     UpdateSession,
 )
-from tenure.core.content import Content
 from tenure.core.entry import Entry
 from tenure.core.evidence import Stored
-from tenure.core.grant import Grant
 from tenure.core.moment import Micros
+from tenure.core.origin import API, Origin
 from tenure.core.output import Usage
-from tenure.core.principal import Author, Principal
+from tenure.core.principal import Principal
 from tenure.core.run import RunState
+from tenure.core.steering import SteeringMessage
 from tenure.core.view import (
     InterruptReceipt,
     KeyInfo,
@@ -36,36 +38,16 @@ from tenure.core.view import (
     SessionInfo,
     TranscriptPage,
 )
-
-T = TypeVar("T")
-
-
-class Lease(NamedTuple):
-    """One life of one host, by its fencing number."""
-
-    incarnation: int
-
-
-class Idempotency(NamedTuple):
-    """A client's key for one request, and the digest of that request."""
-
-    key: str
-    digest: str
-
-
-class Stamp(NamedTuple):
-    """Who asks, when, and under which idempotency key."""
-
-    at: Micros
-    by: Principal
-    idempotency: Idempotency | None = None
-
-
-class Answer(NamedTuple, Generic[T]):
-    """What an act answered; `replayed` if it answered the same request before."""
-
-    value: T
-    replayed: bool = False
+from tenure.ports.acts import Answer, Lease, Page, Stamp, Wake
+from tenure.ports.acts import Idempotency as Idempotency
+from tenure.ports.acts import Start as Start
+from tenure.ports.approvals import ApprovalActs
+from tenure.ports.effects import EffectActs
+from tenure.ports.events import EventActs
+from tenure.ports.files import FileActs
+from tenure.ports.history import HistoryActs
+from tenure.ports.limits import LimitActs
+from tenure.ports.states import States
 
 
 class Block(msgspec.Struct, kw_only=True):
@@ -107,27 +89,6 @@ class Ground(NamedTuple):
     agent: str
 
 
-class Start(msgspec.Struct, frozen=True, kw_only=True):
-    """A run that was claimed for this host and must now be executed."""
-
-    session_id: str
-    run_id: str
-    agent: str
-    attempt: int
-    message_id: str
-    content: Content
-    author: Author
-    grant: Grant
-    seq: int
-
-
-class Wake(NamedTuple):
-    """What an act leaves to do: runs to execute here, and runs that wait for a slot anywhere."""
-
-    starts: tuple[Start, ...] = ()
-    backlog: int = 0
-
-
 class Admission(NamedTuple):
     """A message to be admitted, with the fresh ids that it may need.
 
@@ -140,6 +101,7 @@ class Admission(NamedTuple):
     message_id: str
     run_id: str
     lease: Lease | None
+    origin: Origin = API
 
 
 class Append(NamedTuple):
@@ -183,20 +145,17 @@ class Reaped(NamedTuple):
 
 
 class SessionFilter(NamedTuple):
-    """Which sessions a list shows; None means any. `tenant` None is every tenant."""
+    """Which sessions a list shows; None means any. `tenant` None is every tenant.
+
+    `words` is what a person typed into a search box: all of it must stand in the title or in one message.
+    """
 
     tenant: str | None
     owner: str | None
     agent: str | None = None
     status: str | None = None
     labels: tuple[tuple[str, str], ...] = ()
-
-
-class Page(NamedTuple, Generic[T]):
-    """A page of a list and the cursor of the next one, None at the end."""
-
-    data: list[T]
-    next_cursor: str | None
+    words: str | None = None
 
 
 class Figures(NamedTuple):
@@ -225,6 +184,21 @@ class Store(Protocol):
         """The id of this store's history; it changes when a restore rewinds it."""
         ...
 
+    @property
+    def effects(self) -> EffectActs: ...
+    @property
+    def approvals(self) -> ApprovalActs: ...
+    @property
+    def files(self) -> FileActs: ...
+    @property
+    def histories(self) -> HistoryActs: ...
+    @property
+    def incoming(self) -> EventActs: ...
+    @property
+    def states(self) -> States: ...
+    @property
+    def limits(self) -> LimitActs: ...
+
     def on_commit(self, listener: Callable[[Block], None]) -> None:
         """Who gets each committed block, in the event loop."""
         ...
@@ -234,6 +208,7 @@ class Store(Protocol):
     async def leave(self, lease: Lease, at: Micros) -> None: ...
     async def reap(self, lease: Lease, at: Micros) -> Reaped: ...
     async def purge(self, at: Micros) -> int: ...
+    async def index_words(self) -> int: ...
 
     # commands
     async def open_session(self, stamp: Stamp, ask: OpenSession, session_id: str) -> Answer[SessionInfo]: ...
@@ -242,7 +217,10 @@ class Store(Protocol):
         self, stamp: Stamp, session_id: str, ask: CloseSession
     ) -> Answer[SessionInfo]: ...
     async def reopen_session(self, stamp: Stamp, session_id: str) -> Answer[SessionInfo]: ...
-    async def delete_session(self, stamp: Stamp, session_id: str) -> None: ...
+    async def delete_session(self, stamp: Stamp, session_id: str) -> int:
+        """Delete a session. How many living forks keep what they share with it."""
+        ...
+
     async def admit(self, admission: Admission) -> tuple[Answer[MessageReceipt], Wake]: ...
     async def interrupt(
         self,
@@ -252,6 +230,27 @@ class Store(Protocol):
         lease: Lease | None,
         next_run_id: str,
     ) -> tuple[Answer[InterruptReceipt], Wake]: ...
+    async def change_message(
+        self,
+        stamp: Stamp,
+        session_id: str,
+        message_id: str,
+        ask: ChangeMessage,
+        lease: Lease | None,
+        next_run_id: str,
+    ) -> tuple[MessageInfo, Wake]: ...
+    async def withdraw_message(
+        self,
+        stamp: Stamp,
+        session_id: str,
+        message_id: str,
+        if_version: int | None,
+        lease: Lease | None,
+        next_run_id: str,
+    ) -> Wake: ...
+    async def retry_run(
+        self, stamp: Stamp, run_id: str, ask: RetryRun, lease: Lease | None, next_run_id: str
+    ) -> tuple[Answer[MessageReceipt], Wake]: ...
     async def create_key(
         self, stamp: Stamp, ask: CreateKey, key_id: str, secret_hash: bytes, *, root: bool = False
     ) -> Answer[KeyInfo]: ...
@@ -263,17 +262,22 @@ class Store(Protocol):
     async def settle(self, lease: Lease, settlement: Settlement) -> Settled: ...
     async def claim(self, lease: Lease, room: int, at: Micros) -> Wake: ...
     async def release(self, lease: Lease, run_id: str, at: Micros, reason: str) -> None: ...
+    async def take_steering(
+        self, lease: Lease, run_id: str, attempt: int, most: int, at: Micros
+    ) -> tuple[SteeringMessage, ...]: ...
     async def note(self, session_id: str, entries: Sequence[Entry]) -> None: ...
 
     # point reads, answered at once
     def ground(self, session_id: str) -> Ground | None: ...
     def ground_of_run(self, run_id: str) -> Ground | None: ...
+    def ground_of_approval(self, approval_id: str) -> Ground | None: ...
     def head(self, session_id: str) -> int: ...
     def principal(self, secret_hash: bytes, at: Micros) -> Principal | None: ...
     def key(self, key_id: str) -> KeyInfo | None: ...
     def session(self, session_id: str) -> SessionInfo | None: ...
     def run(self, run_id: str) -> RunInfo | None: ...
     def run_state(self, run_id: str) -> RunState | None: ...
+    def steering(self, run_id: str, attempt: int) -> tuple[str, ...]: ...
 
     # reads that may be long, answered from another thread
     async def page(self, session_id: str, after: int, limit: int) -> JournalPage: ...

@@ -6,16 +6,28 @@ Needs pytest and anyio, which the base install doesn't bring.
 """
 
 from tenure.stores.contract.admissions import AdmissionCases
+from tenure.stores.contract.approvals import ApprovalCases, EntitledCases, WaitingCases
 from tenure.stores.contract.claims import ClaimCases
+from tenure.stores.contract.effects import EffectCases, LedgerCases
+from tenure.stores.contract.files import FileCases
+from tenure.stores.contract.forks import ForkCases, StrandCases
+from tenure.stores.contract.front_door import FrontDoorCases
+from tenure.stores.contract.histories import BusyUndoCases, CompactionCases, RedoCases, UndoCases
 from tenure.stores.contract.idempotency import IdempotencyCases
 from tenure.stores.contract.interrupts import InterruptCases
 from tenure.stores.contract.journals import JournalCases
 from tenure.stores.contract.keys import KeyCases
+from tenure.stores.contract.limits import LimitCases
+from tenure.stores.contract.policies import PolicyCases, ReductionCases, SteeringCases
+from tenure.stores.contract.queues import QueueCases, RetryCases
 from tenure.stores.contract.reads import ReadCases
 from tenure.stores.contract.recoveries import RecoveryCases
+from tenure.stores.contract.retention import RetentionCases
+from tenure.stores.contract.search import SearchCases
 from tenure.stores.contract.sessions import SessionCases
 from tenure.stores.contract.settlements import SettlementCases
 from tenure.stores.contract.stage import Ability, Backend, Stage, Stages
+from tenure.stores.contract.states import StateCases
 
 __all__ = ["Ability", "Backend", "Stage", "Stages", "StoreContract"]
 
@@ -23,13 +35,35 @@ __all__ = ["Ability", "Backend", "Stage", "Stages", "StoreContract"]
 class StoreContract(
     SessionCases,
     AdmissionCases,
+    PolicyCases,
+    SteeringCases,
+    ReductionCases,
+    QueueCases,
+    RetryCases,
     IdempotencyCases,
     JournalCases,
     SettlementCases,
+    UndoCases,
+    BusyUndoCases,
+    RedoCases,
+    CompactionCases,
+    ForkCases,
+    StrandCases,
     InterruptCases,
     ClaimCases,
     RecoveryCases,
     KeyCases,
+    FileCases,
+    LimitCases,
+    SearchCases,
+    RetentionCases,
     ReadCases,
+    EffectCases,
+    LedgerCases,
+    ApprovalCases,
+    EntitledCases,
+    WaitingCases,
+    FrontDoorCases,
+    StateCases,
 ):
     """All cases. Every case ends with the invariant checker over every session that it made."""

@@ -8,7 +8,7 @@ import pytest
 from tenure.core.command import SendMessage
 from tenure.core.content import Content, TextPart
 from tenure.core.event import Actor, MessageAdmitted, RunStarted, Trigger
-from tenure.core.grant import Grant, grant_digest
+from tenure.core.grant import Grant, StatePolicy, grant_digest
 from tenure.core.limits import Limits
 from tenure.core.message import BusyPolicy
 from tenure.core.moment import Micros, timestamp
@@ -34,6 +34,7 @@ def grant_of(user: str, deadline_s: float = 600.0) -> Grant:
         idle_s=None,
         max_output_bytes=16 * 1024 * 1024,
         max_attempts=3,
+        state=StatePolicy(),
     )
 
 
@@ -65,6 +66,7 @@ class AdmissionCases(Cases):
             seq=3,
         )
 
+    @pytest.mark.sources("O02", "O03")
     async def test_admission_and_start_are_in_the_journal_together(self, stage: Stage) -> None:
         start = await stage.begin("Good morning")
         admitted, started = (await stage.journal(start.session_id))[1:]
@@ -93,6 +95,7 @@ class AdmissionCases(Cases):
         )
         assert (block.first, block.last) == (2, 3)
 
+    @pytest.mark.sources("R01", "R03", "O05", "P8")
     async def test_a_run_is_stored_with_its_grant(self, stage: Stage) -> None:
         start = await stage.begin()
         at = timestamp((await stage.journal(start.session_id))[2].at)
@@ -116,6 +119,7 @@ class AdmissionCases(Cases):
         info = stage.info(start.session_id)
         assert (info.status, info.run_id, info.message_count) == ("running", start.run_id, 1)
 
+    @pytest.mark.sources("D-N15")
     async def test_a_message_to_a_busy_session_waits_without_a_run(self, stage: Stage) -> None:
         start = await stage.begin()
         sent = [await stage.send(start.session_id, text) for text in ("one", "two")]
@@ -133,6 +137,7 @@ class AdmissionCases(Cases):
         assert [s.wake for s in sent] == [Wake((), 0), Wake((), 0)]
         assert await stage.types(start.session_id, 3) == ["message.admitted", "message.admitted"]
 
+    @pytest.mark.sources("R19", "D-O15")
     async def test_of_many_at_once_one_starts_and_the_others_queue_in_the_order_of_the_journal(
         self, stage: Stage
     ) -> None:
@@ -158,6 +163,7 @@ class AdmissionCases(Cases):
         await stage.settle(start.run_id)
         assert (await stage.send(start.session_id, ask)).receipt.disposition == "started"
 
+    @pytest.mark.sources("O02")
     @pytest.mark.parametrize("ahead", [-1, 1])
     async def test_another_head_than_expected_is_refused_and_leaves_no_trace(
         self, stage: Stage, ahead: int
@@ -169,6 +175,7 @@ class AdmissionCases(Cases):
         assert refusal(refused) == (Code.PRECONDITION_FAILED, {"head_seq": 1})
         assert stage.store.head(session_id) == 1
 
+    @pytest.mark.sources("N05", "D-N2")
     async def test_of_many_who_saw_the_same_head_exactly_one_gets_in(self, stage: Stage) -> None:
         session_id = await stage.open()
         ask = SendMessage(content="hi", if_head_seq=1)
@@ -189,6 +196,7 @@ class AdmissionCases(Cases):
         await stage.settle(start.run_id)
         assert (await stage.send(start.session_id, ask)).receipt.disposition == "started"
 
+    @pytest.mark.sources("D-M8")
     async def test_a_full_queue_refuses_what_would_lengthen_it(self, stages: Stages) -> None:
         stage = await stages.open(Limits(queued_messages_per_session=2))
         start = await stage.begin()
@@ -234,6 +242,7 @@ class AdmissionCases(Cases):
         assert [s.receipt.message_id for s in sent] == [MINE, MINE]
         assert [s.replayed for s in sent] == [False, False]
 
+    @pytest.mark.sources("R08", "D-R4")
     async def test_the_same_message_sent_many_times_at_once_is_admitted_once(self, stage: Stage) -> None:
         session_id = await stage.open()
         ask = SendMessage(content="hi", message_id=MINE)
@@ -319,18 +328,23 @@ class AdmissionCases(Cases):
             message_id=second,
             role="user",
             content="two",
+            state="queued",
             status="queued",
             run_id=None,
+            position=1,
             queue_position=1,
             outcome=None,
+            version=1,
             as_of_seq=4,
         )
         assert await told() == waiting
         (after,) = (await stage.settle(start.run_id)).wake.starts
         started = msgspec.structs.replace(
             waiting,
+            state="started",
             status="started",
             run_id=after.run_id,
+            position=None,
             queue_position=None,
             outcome=None,
             as_of_seq=6,
@@ -338,6 +352,6 @@ class AdmissionCases(Cases):
         assert await told() == started
         await stage.settle(after.run_id, RunState.FAILED, "no")
         assert await told() == msgspec.structs.replace(
-            started, status="settled", outcome="failed", as_of_seq=7
+            started, state="settled", status="settled", outcome="failed", as_of_seq=7
         )
         assert await stage.store.message(start.session_id, MINE) is None

@@ -65,6 +65,7 @@ class ClaimCases(Cases):
         assert owners(starting.wake.starts or (await stage.claim()).starts) == ["bob"]
         assert (await stage.claim()).starts == ()
 
+    @pytest.mark.sources("P11")
     async def test_users_with_the_fewest_live_runs_go_first(self, stages: Stages) -> None:
         stage = await stages.open(Limits(live_runs=6))
         for _ in range(3):
@@ -95,6 +96,7 @@ class ClaimCases(Cases):
 
         assert (len(wake.starts), wake.backlog) == (room, 5 - room)
 
+    @pytest.mark.sources("D-O20", "A21")
     async def test_claims_at_once_never_take_one_run_twice_or_one_slot_too_many(self, stages: Stages) -> None:
         stage = await stages.open(Limits(live_runs=10))
         await backlog(stage, *[ADA, BOB, EVE] * 8)

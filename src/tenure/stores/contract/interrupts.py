@@ -87,11 +87,12 @@ class InterruptCases(Cases):
         assert answer.value == InterruptReceipt(run_id=sent.receipt.run_id, status="cancelled", seq=4)
         assert wake == Wake()
         assert (await stage.events(session_id))[2:] == [
-            MessageWithdrawn(message_id=sent.receipt.message_id, by="host", reason="interrupted"),
+            MessageWithdrawn(message_id=sent.receipt.message_id, by="ada", reason="interrupted"),
             RunFinished(status="cancelled", reason="interrupted"),
         ]
         assert stage.info(session_id).status == "idle"
 
+    @pytest.mark.sources("D-O21", "M14")
     async def test_an_idle_session_has_nothing_to_stop(self, stage: Stage) -> None:
         session_id = await stage.open()
         for ask in (HOLD, RUN, WITHDRAW, InterruptRun(run_id=STALE)):

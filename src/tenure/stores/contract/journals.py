@@ -20,6 +20,7 @@ def whole(spans: list[Span]) -> list[tuple[int, bytes]]:
 class JournalCases(Cases):
     """One journal, one cursor."""
 
+    @pytest.mark.sources("P3")
     async def test_many_acts_at_once_number_every_session_from_one_without_a_gap(self, stage: Stage) -> None:
         starts = [await stage.begin() for _ in range(10)]
         said = {start.run_id: await stage.say(start.run_id, "first") for start in starts}
@@ -67,6 +68,7 @@ class JournalCases(Cases):
             assert (last.session_id, last.last) == (start.session_id, 4 + n)
             assert stage.store.head(start.session_id) == 4 + n
 
+    @pytest.mark.sources("O14", "D-M18")
     async def test_what_a_block_says_is_already_durable(self, stage: Stage) -> None:
         start = await stage.begin()
         seen: list[tuple[int, int]] = []

@@ -152,6 +152,7 @@ class KeyCases(Cases):
 
         assert [s.content for s in (await stage.settle(start.run_id)).wake.starts] == ["from zoe"]
 
+    @pytest.mark.sources("D-N15", "P8")
     async def test_a_run_has_at_most_the_rights_its_author_has_when_it_starts(self, stage: Stage) -> None:
         strong = await stage.key(person("zoe", Role.OPERATOR))
         await stage.key(person("zoe", Role.VIEWER))

@@ -152,6 +152,7 @@ class ReadCases(Cases):
 
         assert await self._listed(stage, EVERYTHING) == opened[::-1]
 
+    @pytest.mark.sources("M19")
     async def test_a_listed_session_is_the_session(self, stage: Stage) -> None:
         start = await stage.begin()
         (info,) = (await stage.store.sessions(EVERYTHING, None, 10)).data
@@ -229,6 +230,7 @@ class ReadCases(Cases):
                 await read
             assert refused.value.code is Code.BAD_CURSOR
 
+    @pytest.mark.sources("R10", "R17")
     async def test_the_runs_of_a_session_are_listed_newest_first(self, stage: Stage) -> None:
         start = await stage.begin()
         runs = [start.run_id]
@@ -259,6 +261,7 @@ class ReadCases(Cases):
 
     # --- figures
 
+    @pytest.mark.sources("R17", "M20")
     async def test_figures_count_what_is_there(self, stages: Stages) -> None:
         stage = await stages.open(Limits(live_runs=2))
         assert await stage.store.figures() == Figures(0, 0, 0, 0, 0)

@@ -46,6 +46,7 @@ class RecoveryCases(Cases):
 
         assert leases == sorted(set(leases))
 
+    @pytest.mark.sources("D-O21")
     async def test_a_run_whose_host_died_goes_on_as_the_next_attempt(
         self, stages: Stages, stage: Stage
     ) -> None:
@@ -164,6 +165,7 @@ class RecoveryCases(Cases):
         assert await stage.store.reap(stage.lease, stage.at()) == Reaped(5, 0, 5)
         assert await stage.store.reap(stage.lease, stage.at()) == Reaped(0, 0, 5)
 
+    @pytest.mark.sources("P5")
     async def test_the_dead_host_is_fenced_before_and_after_its_run_is_taken_over(
         self, stages: Stages, stage: Stage
     ) -> None:
@@ -231,6 +233,7 @@ class RecoveryCases(Cases):
 
     # --- restart
 
+    @pytest.mark.sources("D-M16", "D-N16")
     async def test_everything_acknowledged_is_there_after_a_restart(self, stages: Stages) -> None:
         stage = await stages.open(Limits(live_runs=2))
         running = await stage.begin("one")

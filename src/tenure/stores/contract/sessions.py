@@ -119,6 +119,7 @@ class SessionCases(Cases):
         assert info.title is None
         assert await stage.events(session_id, 1) == [SessionUpdated(by="ada", title=None)]
 
+    @pytest.mark.sources("M10")
     async def test_closing_an_idle_session_changes_its_status_and_nothing_else(self, stage: Stage) -> None:
         session_id = await stage.open()
         answer = await stage.store.close_session(stage.stamp(BOB), session_id, CloseSession(reason="done"))
@@ -170,6 +171,7 @@ class SessionCases(Cases):
             "session.closed",
         ]
 
+    @pytest.mark.sources("M10", "M12")
     async def test_a_reopened_session_takes_messages_again(self, stage: Stage) -> None:
         session_id = await stage.open()
         await stage.store.close_session(stage.stamp(), session_id, CloseSession())
@@ -189,6 +191,7 @@ class SessionCases(Cases):
         assert (await stage.store.reopen_session(stage.stamp(), session_id)).value == before
         assert await stage.types(session_id) == ["session.created"]
 
+    @pytest.mark.sources("M12")
     @pytest.mark.parametrize("touch", TOUCHES.values(), ids=TOUCHES)
     async def test_what_never_was_is_not_found(
         self, stage: Stage, touch: Callable[[Stage, str], Awaitable[object]]
@@ -198,6 +201,7 @@ class SessionCases(Cases):
 
         assert refusal(refused) == (Code.NOT_FOUND, {"id": GONE})
 
+    @pytest.mark.sources("D-M10")
     @pytest.mark.parametrize("touch", TOUCHES.values(), ids=TOUCHES)
     async def test_what_was_deleted_is_not_found(
         self, stage: Stage, touch: Callable[[Stage, str], Awaitable[object]]
@@ -220,6 +224,7 @@ class SessionCases(Cases):
         assert await stage.store.message(start.session_id, start.message_id) is None
         assert (await stage.store.sessions(SessionFilter(None, None), None, 10)).data == []
 
+    @pytest.mark.sources("M16")
     async def test_deleting_ends_the_run_closes_what_it_said_and_says_deleted_last(
         self, stage: Stage
     ) -> None:
@@ -246,6 +251,7 @@ class SessionCases(Cases):
                 await act
             assert refused.value.code is Code.FENCED
 
+    @pytest.mark.sources("M16", "D-M10")
     async def test_purging_frees_deleted_sessions_bit_by_bit_and_leaves_the_others(
         self, stage: Stage
     ) -> None:
@@ -268,6 +274,7 @@ class SessionCases(Cases):
 
     # --- capacity
 
+    @pytest.mark.sources("M04", "D-M1", "A1", "P11")
     async def test_of_two_hundred_at_once_exactly_as_many_open_as_there_is_room_for(
         self, stages: Stages
     ) -> None:
@@ -282,6 +289,7 @@ class SessionCases(Cases):
         assert (await stage.store.figures()).open_sessions == 50
         assert len(await stage.store.session_ids("", 500)) == 50
 
+    @pytest.mark.sources("M04", "D-M1", "A1")
     async def test_of_many_at_once_each_user_opens_exactly_as_many_as_a_user_may(
         self, stages: Stages
     ) -> None:
@@ -301,6 +309,7 @@ class SessionCases(Cases):
 
         assert (await stage.opened(STRANGER)).value.tenant == "globex"
 
+    @pytest.mark.sources("D-M2", "A2")
     @pytest.mark.parametrize("way", ["close", "delete"])
     async def test_a_session_that_is_closed_or_deleted_makes_room(self, stages: Stages, way: str) -> None:
         stage = await stages.open(Limits(open_sessions=1))

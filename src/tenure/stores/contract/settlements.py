@@ -2,9 +2,17 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
-from tenure.core.event import MessageCompleted, MessageDelta, RunFinished, RunInterrupting, RunnerWarning
+from tenure.core.event import (
+    MessageCompleted,
+    MessageDelta,
+    RunFinished,
+    RunInterrupting,
+    RunnerWarning,
+    UsageRecorded,
+)
 from tenure.core.limits import Limits
 from tenure.core.output import Usage
 from tenure.core.run import RunState
@@ -19,6 +27,11 @@ OUTCOMES = [RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED, RunState.TI
 def reply(message_id: str, text: str, *, partial: bool = False) -> MessageCompleted:
     """A whole message of the agent."""
     return MessageCompleted(message_id=message_id, role="assistant", content=text, partial=partial)
+
+
+def recorded(*spent: Usage) -> list[UsageRecorded]:
+    """The events of what a run spent."""
+    return [UsageRecorded(**msgspec.structs.asdict(usage)) for usage in spent]
 
 
 async def fenced(act: object) -> bool:
@@ -66,6 +79,7 @@ class SettlementCases(Cases):
             status=verdict, reason="", retryable=verdict is RunState.FAILED
         )
 
+    @pytest.mark.sources("O16")
     async def test_the_last_output_stands_before_the_end_in_the_same_commit(self, stage: Stage) -> None:
         start = await stage.begin()
         said = await stage.say(start.run_id, "Hi")
@@ -88,6 +102,7 @@ class SettlementCases(Cases):
             RunFinished(status="failed", reason="crash"),
         ]
 
+    @pytest.mark.sources("D-O8", "D-O10")
     async def test_the_first_end_wins_and_later_ones_are_fenced(self, stage: Stage) -> None:
         start = await stage.begin()
         tried = await asyncio.gather(
@@ -230,6 +245,7 @@ class SettlementCases(Cases):
 
     # --- usage
 
+    @pytest.mark.sources("O16", "O17")
     async def test_usage_is_booked_on_the_run_and_summed_over_the_session(self, stage: Stage) -> None:
         spent = (
             Usage(model="a", input_tokens=10, output_tokens=20, cost=0.25),
@@ -237,18 +253,21 @@ class SettlementCases(Cases):
         )
         start = await stage.begin()
         await stage.send(start.session_id)
+        await stage.append(start.run_id, *recorded(*spent))
         (after,) = (await stage.settle(start.run_id, usage=spent)).wake.starts
-        await stage.settle(after.run_id, RunState.FAILED, usage=spent[:1])
+        await stage.settle(after.run_id, RunState.FAILED, final=recorded(*spent[:1]), usage=spent[:1])
 
         assert stage.run(start.run_id).usage == spent
         assert stage.run(after.run_id).usage == spent[:1]
         assert stage.info(start.session_id).usage == SessionUsage(input_tokens=21, output_tokens=42, cost=1.0)
 
+    @pytest.mark.sources("O32")
     @pytest.mark.parametrize("unknown_first", [True, False])
     async def test_one_unknown_cost_makes_the_sum_unknown(self, stage: Stage, *, unknown_first: bool) -> None:
         costs = [None, 0.5] if unknown_first else [0.5, None]
         start = await stage.begin()
         usage = tuple(Usage(model="m", input_tokens=5, cost=cost) for cost in costs)
+        await stage.append(start.run_id, *recorded(*usage))
         await stage.settle(start.run_id, usage=usage)
 
         assert stage.info(start.session_id).usage == SessionUsage(input_tokens=10, output_tokens=0, cost=None)

@@ -1,15 +1,26 @@
 """What the invariant checker reads: everything about one session, and counters beside a recount."""
 
 import sqlite3
+from collections.abc import Iterator
 
 import msgspec
 
 from tenure.core.content import Content
-from tenure.core.evidence import Stored, StoredRun, StoredSpan
+from tenure.core.evidence import (
+    Stored,
+    StoredApproval,
+    StoredCall,
+    StoredFile,
+    StoredRun,
+    StoredSpan,
+    StoredValue,
+)
 from tenure.core.message import Role
-from tenure.core.transcript import Item
+from tenure.core.transcript import Item, Summary
+from tenure.stores.sqlite import strands
 from tenure.stores.sqlite.queries import SQL
 from tenure.stores.sqlite.reads import first, one, rows
+from tenure.stores.sqlite.retired import retired
 
 
 def session_ids(db: sqlite3.Connection, after: str, limit: int) -> list[str]:
@@ -23,30 +34,49 @@ def audit(db: sqlite3.Connection, session_id: str) -> Stored | None:
     if row is None:
         return None
     no = row["no"]
-    spans = db.execute(SQL["journal_after"], {"strand": row["strand"], "after": 0})
+    spans = strands.after(db, strands.Place(no, row["strand"], row["seq"], row["base"]), 0)
+    gone = retired(db, no, row["strand"])
     return Stored(
         session_id=session_id,
         head_seq=row["seq"],
         state=row["state"],
         queue_held=bool(row["queue_held"]),
         spans=tuple(StoredSpan(*span) for span in spans),
-        messages=tuple(_message(row) for row in db.execute(SQL["audit_messages"], {"no": no})),
+        retired=gone.through,
+        snapshot=gone.lines,
+        messages=tuple(messages(db, no)),
         runs=tuple(
             StoredRun(run_id, state, digest, bool(owned))
             for run_id, state, digest, owned in db.execute(SQL["audit_runs"], {"no": no})
         ),
+        values=tuple(StoredValue(*value) for value in db.execute(SQL["audit_values"], {"no": no})),
+        files=tuple(StoredFile(*file) for file in db.execute(SQL["audit_files"], {"no": no})),
+        summaries=tuple(summaries(db, no)),
+        approvals=tuple(StoredApproval(*row) for row in db.execute(SQL["audit_approvals"], {"no": no})),
+        calls=tuple(StoredCall(*row) for row in db.execute(SQL["audit_effects"], {"no": no})),
     )
 
 
-def _message(row: tuple[str, str, str, str | None, int, str, int | None]) -> Item:
-    message_id, role, state, run_id, superseded, content, entered = row
+def messages(db: sqlite3.Connection, no: int) -> Iterator[Item]:
+    """Every message of a session, as its row says."""
+    return (_message(row) for row in db.execute(SQL["audit_messages"], {"no": no}))
+
+
+def summaries(db: sqlite3.Connection, no: int) -> Iterator[Summary]:
+    """Every compaction of a session, those that were taken off included."""
+    for *summary, undone in db.execute(SQL["audit_compactions"], {"no": no}):
+        yield Summary(*summary, undone=bool(undone))
+
+
+def _message(row: tuple[str, str, str, str | None, int, str, int | None, str | None, int]) -> Item:
+    message_id, role, state, run_id, superseded, content, entered, joined, undone = row
     said = msgspec.json.decode(content, type=Content)
-    return Item(message_id, Role(role), said, run_id, state, entered, bool(superseded))
+    return Item(message_id, Role(role), said, run_id, state, entered, bool(superseded), joined, bool(undone))
 
 
 def counter_faults(db: sqlite3.Connection) -> list[str]:
     """Every counter that isn't what a recount gives, and every run held by a dead host; in words."""
-    return [*_slot_faults(db), *_quota_faults(db), *_owner_faults(db)]
+    return [*_slot_faults(db), *_quota_faults(db), *_owner_faults(db), *_state_faults(db), *_event_faults(db)]
 
 
 def _slot_faults(db: sqlite3.Connection) -> list[str]:
@@ -76,6 +106,26 @@ def _quota_faults(db: sqlite3.Connection) -> list[str]:
     if booked != real:
         faults.append(f"The books show {booked} open sessions in all, but there are {real}.")
     return faults
+
+
+def _state_faults(db: sqlite3.Connection) -> list[str]:
+    return [
+        f"The state {r['digest']} has {r['keys']} keys and {r['bytes']} bytes on the books, "
+        f"but {r['real_keys']} and {r['real_bytes']} in fact."
+        for r in rows(db, "audit_states")
+    ]
+
+
+def _event_faults(db: sqlite3.Connection) -> list[str]:
+    lost = [
+        f"The incoming event of message {r['message_id']} was received, but that message isn't there."
+        for r in rows(db, "audit_received")
+    ]
+    astray = [
+        f"A conversation leads to the session {r['no']}, which isn't there."
+        for r in rows(db, "audit_conversations")
+    ]
+    return [*lost, *astray]
 
 
 def _owner_faults(db: sqlite3.Connection) -> list[str]:

@@ -113,6 +113,10 @@ class Tx:
         self._fresh: dict[int, _Fresh] = {}
         self._touched: dict[int, tuple[Micros, int]] = {}
         self._recorded = 0
+        self.frees = False
+        """Whether content of somebody was freed, so that the log holds what nobody should find."""
+        self.cleans = False
+        """Whether this is a moment to empty the log, if it holds such content."""
 
     def one(self, name: str, /, **values: object) -> Any:
         """The first row of a named query, or None."""
@@ -156,6 +160,8 @@ class Tx:
         `intake` is what the row of a message keeps besides its `message.admitted`.
         """
         head = self._heads.get(self.db, no)
+        if not entries:
+            return head.seq
         first = head.seq + 1
         fresh = self._fresh.get(no)
         if fresh is None:
@@ -242,6 +248,7 @@ class Batches:
         self._db = db
         self._heads = Heads()
         self._landmarks = landmarks
+        self._unclean = True
 
     def commit(self, acts: Sequence[Act]) -> Committed:
         """Run all acts and make them durable. Raises Fatal if that can't be known."""
@@ -270,7 +277,21 @@ class Batches:
         self._commit()
         self._heads.trim()
         self._landmarks.passed(Landmark.COMMIT_AFTER)
+        self._unclean = self._unclean or tx.frees
+        if tx.cleans and self._unclean:
+            self._unclean = not self._emptied()
         return Committed(outcomes, blocks)
+
+    def _emptied(self) -> bool:
+        """Empty the log. False if a reader or the disk stood in the way; nothing waits for it then."""
+        (patience,) = self._db.execute("PRAGMA busy_timeout").fetchone()
+        self._db.execute("PRAGMA busy_timeout = 0")
+        try:
+            return not self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except sqlite3.Error:
+            return False
+        finally:
+            self._db.execute(f"PRAGMA busy_timeout = {patience}")
 
     def _commit(self) -> None:
         try:

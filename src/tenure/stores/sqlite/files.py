@@ -5,11 +5,12 @@ import os
 import re
 import sqlite3
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import IO
 
+from tenure.core.search import searchable, searchable_content
 from tenure.errors import ConfigError
 
 OLDEST_SQLITE = (3, 37, 0)
@@ -33,6 +34,7 @@ def connect(path: str, *, writer: bool) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA wal_autocheckpoint = 2000")
         db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA secure_delete = ON")
     else:
         db.execute("PRAGMA query_only = ON")
         db.execute("PRAGMA wal_autocheckpoint = 0")
@@ -78,12 +80,27 @@ def check_home(home: Path) -> None:
         raise ConfigError(
             f"SQLite {sqlite3.sqlite_version} is too old; Tenure needs 3.37 or newer. Use a newer Python."
         )
+    if not has_search():
+        raise ConfigError(
+            f"SQLite {sqlite3.sqlite_version} was built without FTS5, which searching needs. "
+            "Use a Python whose SQLite has it, such as those of python.org and of the distributions."
+        )
     kind = filesystem(home)
     if _NETWORK.match(kind):
         raise ConfigError(
             f"The home {home} is on a network file system ({kind}), where SQLite's locks don't hold. "
             "Use a local disk, or Postgres."
         )
+
+
+def has_search() -> bool:
+    """Whether this SQLite can keep an index of words."""
+    with closing(sqlite3.connect(":memory:")) as db:
+        try:
+            db.execute("CREATE VIRTUAL TABLE search USING fts5 (text)")
+        except sqlite3.OperationalError:
+            return False
+        return True
 
 
 def filesystem(path: Path) -> str:
@@ -111,6 +128,8 @@ def migrations() -> list[tuple[int, str]]:
 
 def migrate(db: sqlite3.Connection) -> None:
     """Apply what the file lacks, each migration in one transaction. Raises ConfigError on a newer file."""
+    db.create_function("searchable", 1, searchable, deterministic=True)
+    db.create_function("searchable_content", 1, searchable_content, deterministic=True)
     known = migrations()
     have = version(db)
     if have > known[-1][0]:

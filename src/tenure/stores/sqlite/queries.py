@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from importlib.resources import files
 
+from tenure.core.approval import APPROVAL
+from tenure.core.effect import EFFECT
 from tenure.core.machine import G, Machine, S
 from tenure.core.message import MESSAGE
 from tenure.core.run import LIVE_RUNS, RUN, SLOT_STATES
@@ -27,6 +29,8 @@ SNIPPETS: dict[str, str] = {
     **dict(_guards(RUN)),
     **dict(_guards(MESSAGE)),
     **dict(_guards(SESSION)),
+    **dict(_guards(APPROVAL)),
+    **dict(_guards(EFFECT)),
     "run.live": RUN.among("state", LIVE_RUNS),
     "run.slot": RUN.among("state", SLOT_STATES),
 }

@@ -1,7 +1,7 @@
 """Reads: rows to views. Each function takes a connection that sees one snapshot."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -9,8 +9,9 @@ import msgspec
 from tenure.core.content import Content
 from tenure.core.entry import lines_of
 from tenure.core.grant import Grant
-from tenure.core.message import ReplyState
+from tenure.core.message import MessageState, ReplyState
 from tenure.core.moment import Micros, timestamp
+from tenure.core.origin import Party
 from tenure.core.output import Usage
 from tenure.core.principal import Author, Principal, Role
 from tenure.core.run import RunState
@@ -18,6 +19,7 @@ from tenure.core.session import SessionState, SessionStatus, status_of
 from tenure.core.view import (
     KeyInfo,
     MessageInfo,
+    PendingApproval,
     RunInfo,
     SessionInfo,
     SessionUsage,
@@ -26,6 +28,8 @@ from tenure.core.view import (
 )
 from tenure.errors import Code, TenureError
 from tenure.ports.store import Figures, Ground, JournalPage, Page, SessionFilter, Span
+from tenure.stores.sqlite import strands, summaries
+from tenure.stores.sqlite.matching import match_of
 from tenure.stores.sqlite.queries import SQL
 from tenure.stores.sqlite.replies import delta_text
 
@@ -140,6 +144,7 @@ def sessions(
             state=state,
             run=run,
             labels=msgspec.json.encode(dict(which.labels)).decode(),
+            words=None if which.words is None else match_of(which.words, which.tenant),
             limit=limit + 1,
         )
     )
@@ -175,7 +180,7 @@ def _session(row: dict[str, Any]) -> SessionInfo:
         head_seq=row["seq"],
         message_count=row["message_count"],
         queue_held=bool(row["queue_held"]),
-        pending_approvals=(),
+        pending_approvals=msgspec.json.decode(row["approvals"] or "[]", type=tuple[PendingApproval, ...]),
         usage=SessionUsage(
             input_tokens=row["input_tokens"], output_tokens=row["output_tokens"], cost=row["cost"]
         ),
@@ -195,6 +200,12 @@ def run_state(db: sqlite3.Connection, run_id: str) -> RunState | None:
     """Where a run is, or None if it isn't there."""
     row = one(db, "read_run_state", id=run_id)
     return None if row is None else RunState(row[0])
+
+
+def steering(db: sqlite3.Connection, run_id: str, attempt: int) -> tuple[str, ...]:
+    """The messages that an attempt may take: what earlier ones took, then what is new."""
+    found = db.execute(SQL["read_steering"], {"run_id": run_id, "attempt": attempt})
+    return tuple(message_id for (message_id,) in found)
 
 
 def runs(db: sqlite3.Connection, session_id: str, cursor: str | None, limit: int) -> Page[RunInfo]:
@@ -233,13 +244,14 @@ def head(db: sqlite3.Connection, session_id: str) -> tuple[int, int, int]:
 
 def page(db: sqlite3.Connection, session_id: str, after: int, limit: int) -> JournalPage:
     """Stored ranges after a cursor: enough for `limit` entries, at most about PAGE_BYTES."""
-    _, strand, top = head(db, session_id)
-    cursor = db.execute(SQL["journal_after"], {"strand": strand, "after": after})
-    spans = _enough(cursor, limit + max(0, after))
-    return JournalPage(spans, top, 1)
+    at = strands.place(db, session_id)
+    spans = _enough(strands.after(db, at, after), limit + max(0, after))
+    # Numbers have no gaps, so what is missing in front of the first range was retired.
+    retired = bool(spans) and spans[0].first > after + 1
+    return JournalPage(spans, at.top, spans[0].first if retired else 1)
 
 
-def _enough(cursor: sqlite3.Cursor, upto: int) -> list[Span]:
+def _enough(cursor: Iterator[strands.Range], upto: int) -> list[Span]:
     spans: list[Span] = []
     size = 0
     for low, high, body in cursor:
@@ -252,15 +264,15 @@ def _enough(cursor: sqlite3.Cursor, upto: int) -> list[Span]:
 
 def page_back(db: sqlite3.Connection, session_id: str, before: int, limit: int) -> JournalPage:
     """Stored ranges that end before a cursor, oldest first: for `limit` entries, at most about PAGE_BYTES."""
-    _, strand, top = head(db, session_id)
+    at = strands.place(db, session_id)
     spans: list[Span] = []
     size = 0
-    for low, high, body in db.execute(SQL["journal_before"], {"strand": strand, "before": before}):
+    for low, high, body in strands.before(db, at, before):
         spans.append(Span(low, high, body))
         size += len(body)
         if before - low >= limit or size >= PAGE_BYTES:
-            break
-    return JournalPage(spans[::-1], top, 1)
+            return JournalPage(spans[::-1], at.top, 1)
+    return JournalPage(spans[::-1], at.top, min(before, spans[-1].first if spans else before))
 
 
 # --- transcript
@@ -269,16 +281,28 @@ def page_back(db: sqlite3.Connection, session_id: str, before: int, limit: int) 
 def transcript(db: sqlite3.Connection, session_id: str, cursor: str | None, limit: int) -> TranscriptPage:
     """A page of the transcript, and what waits, both as of one head. Long messages make a short page."""
     no, strand, top = head(db, session_id)
-    found, more = _fitting(rows(db, "read_transcript", no=no, after=place(cursor, 0), limit=limit + 1), limit)
+    after = place(cursor, 0)
+    summary = summaries.standing(db, no)
+    covered = 0 if summary is None else summary.seq
+    lines = rows(db, "read_transcript", no=no, after=max(after, covered), limit=limit + 1)
+    opening = () if summary is None or after >= covered else (summary,)
+    found, more = _fitting(lines, max(1, limit - len(opening)))
     info = session_info(db, session_id)
-    waits = rows(db, "read_waiting", no=no)
+    waits = list(rows(db, "read_waiting", no=no))
+    places = _places(waits)
     return TranscriptPage(
-        data=tuple(_item(db, strand, row) for row in found),
-        waiting=tuple(_item(db, strand, row, at) for at, row in enumerate(waits, 1)),
+        data=(*opening, *(_item(db, strand, row) for row in found)),
+        waiting=tuple(_item(db, strand, row, places.get(row["id"])) for row in waits),
         queue_held=info is not None and info.queue_held,
         as_of_seq=top,
         next_cursor=str(found[-1]["entered_seq"]) if more else None,
     )
+
+
+def _places(waits: Iterable[dict[str, Any]]) -> dict[str, int]:
+    """The places in the queue, from 1. What waits to steer the live run has none."""
+    queue = [row["id"] for row in waits if row["state"] == MessageState.QUEUED]
+    return {message_id: place for place, message_id in enumerate(queue, 1)}
 
 
 def _fitting(found: Iterator[dict[str, Any]], limit: int) -> tuple[list[dict[str, Any]], bool]:
@@ -296,7 +320,6 @@ def _fitting(found: Iterator[dict[str, Any]], limit: int) -> tuple[list[dict[str
 def _item(
     db: sqlite3.Connection, strand: int, row: dict[str, Any], position: int | None = None
 ) -> TranscriptItem:
-    author = row["author"]
     return TranscriptItem(
         message_id=row["id"],
         role=row["role"],
@@ -304,13 +327,23 @@ def _item(
         run_id=row["run_id"],
         status=row["state"],
         seq=row["entered_seq"] or row["admitted_seq"],
-        actor=None if author is None else _user(author),
+        actor=_actor(row),
         queue_position=position,
     )
 
 
-def _user(author: str) -> str:
-    return msgspec.json.decode(author, type=Author).user
+class _Whence(msgspec.Struct):
+    """What of a message's origin says who spoke."""
+
+    actor: Party | None = None
+
+
+def _actor(row: dict[str, Any]) -> str | None:
+    """Who said it: the actor of the event that it came by, else the user."""
+    if row["author"] is None:
+        return None
+    actor = msgspec.json.decode(row["origin"], type=_Whence).actor
+    return msgspec.json.decode(row["author"], type=Author).user if actor is None else actor.id
 
 
 def _content(db: sqlite3.Connection, strand: int, row: dict[str, Any]) -> Content:
@@ -331,15 +364,18 @@ def message(db: sqlite3.Connection, session_id: str, message_id: str) -> Message
     row = first(db, "read_message", no=no, id=message_id)
     if row is None:
         return None
-    queue = [r["id"] for r in rows(db, "read_waiting", no=no)]
+    position = _places(rows(db, "read_waiting", no=no)).get(message_id)
     return MessageInfo(
         message_id=row["id"],
         role=row["role"],
         content=_content(db, strand, row),
+        state=row["state"],
         status=row["state"],
         run_id=row["run_id"],
-        queue_position=queue.index(message_id) + 1 if message_id in queue else None,
+        position=position,
+        queue_position=position,
         outcome=row["outcome"],
+        version=row["version"],
         as_of_seq=top,
     )
 

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from tenure.core.command import (
+    ChangeMessage,
     CloseSession,
     CreateKey,
     InterruptRun,
     OpenSession,
+    RetryRun,
     UpdateSession,
 )
 from tenure.core.entry import Entry
@@ -19,6 +21,7 @@ from tenure.core.moment import Micros
 from tenure.core.principal import Principal
 from tenure.core.rules import Rules
 from tenure.core.run import RunState
+from tenure.core.steering import SteeringMessage
 from tenure.core.view import (
     InterruptReceipt,
     KeyInfo,
@@ -28,7 +31,14 @@ from tenure.core.view import (
     SessionInfo,
     TranscriptPage,
 )
+from tenure.ports.approvals import ApprovalActs
 from tenure.ports.clock import Ids
+from tenure.ports.effects import EffectActs
+from tenure.ports.events import EventActs
+from tenure.ports.files import FileActs
+from tenure.ports.history import HistoryActs
+from tenure.ports.limits import LimitActs
+from tenure.ports.states import States
 from tenure.ports.store import (
     Admission,
     Answer,
@@ -48,9 +58,28 @@ from tenure.ports.store import (
     Wake,
 )
 from tenure.stores.sqlite import audits, reads
-from tenure.stores.sqlite.acts import keys, messages, recovery, runs, sessions
+from tenure.stores.sqlite.acts import (
+    keys,
+    messages,
+    queue,
+    recovery,
+    retries,
+    runs,
+    search,
+    sessions,
+    steering,
+)
+from tenure.stores.sqlite.acts.events import SqliteEvents
 from tenure.stores.sqlite.batch import Tx
+from tenure.stores.sqlite.filing import SqliteFiles
+from tenure.stores.sqlite.histories import SqliteHistories
 from tenure.stores.sqlite.lane import Lane
+from tenure.stores.sqlite.ledgers import SqliteApprovals, SqliteEffects
+from tenure.stores.sqlite.limiting import SqliteLimits
+from tenure.stores.sqlite.states import SqliteStates
+
+SEARCH_WAITS_FOR = 50
+"""How many steps of indexing a search waits for at most: the newest messages come first."""
 
 
 class SqliteStore:
@@ -61,6 +90,13 @@ class SqliteStore:
         self._rules = rules
         self._ids = ids
         self._history = history
+        self.effects: EffectActs = SqliteEffects(lane, rules)
+        self.approvals: ApprovalActs = SqliteApprovals(lane, rules)
+        self.files: FileActs = SqliteFiles(lane, rules)
+        self.histories: HistoryActs = SqliteHistories(lane, rules)
+        self.incoming: EventActs = SqliteEvents(lane, rules)
+        self.states: States = SqliteStates(lane)
+        self.limits: LimitActs = SqliteLimits(lane)
 
     @classmethod
     async def opened(cls, lane: Lane, rules: Rules, ids: Ids) -> "SqliteStore":
@@ -106,6 +142,9 @@ class SqliteStore:
             partial(recovery.reap, lease=lease, at=at, rules=self._rules, mint=mint)
         )
 
+    async def index_words(self) -> int:
+        return await self._lane.write(search.index_words)
+
     async def purge(self, at: Micros) -> int:
         return await self._lane.write(partial(recovery.purge, at=at))
 
@@ -125,8 +164,8 @@ class SqliteStore:
     async def reopen_session(self, stamp: Stamp, session_id: str) -> Answer[SessionInfo]:
         return await self._lane.write(lambda tx: sessions.reopen_session(tx, stamp, session_id, self._rules))
 
-    async def delete_session(self, stamp: Stamp, session_id: str) -> None:
-        await self._lane.write(lambda tx: sessions.delete_session(tx, stamp, session_id))
+    async def delete_session(self, stamp: Stamp, session_id: str) -> int:
+        return await self._lane.write(lambda tx: sessions.delete_session(tx, stamp, session_id))
 
     async def admit(self, admission: Admission) -> tuple[Answer[MessageReceipt], Wake]:
         return await self._lane.write(lambda tx: messages.admit(tx, admission, self._rules))
@@ -143,6 +182,43 @@ class SqliteStore:
             lambda tx: sessions.interrupt(tx, stamp, session_id, ask, self._rules, lease, next_run_id)
         )
 
+    async def change_message(
+        self,
+        stamp: Stamp,
+        session_id: str,
+        message_id: str,
+        ask: ChangeMessage,
+        lease: Lease | None,
+        next_run_id: str,
+    ) -> tuple[MessageInfo, Wake]:
+        return await self._lane.write(
+            lambda tx: queue.change_message(
+                tx, stamp, session_id, message_id, ask, self._rules, lease, next_run_id
+            )
+        )
+
+    async def withdraw_message(
+        self,
+        stamp: Stamp,
+        session_id: str,
+        message_id: str,
+        if_version: int | None,
+        lease: Lease | None,
+        next_run_id: str,
+    ) -> Wake:
+        return await self._lane.write(
+            lambda tx: queue.withdraw_message(
+                tx, stamp, session_id, message_id, if_version, self._rules, lease, next_run_id
+            )
+        )
+
+    async def retry_run(
+        self, stamp: Stamp, run_id: str, ask: RetryRun, lease: Lease | None, next_run_id: str
+    ) -> tuple[Answer[MessageReceipt], Wake]:
+        return await self._lane.write(
+            lambda tx: retries.retry_run(tx, stamp, run_id, ask, self._rules, lease, next_run_id)
+        )
+
     async def create_key(
         self, stamp: Stamp, ask: CreateKey, key_id: str, secret_hash: bytes, *, root: bool = False
     ) -> Answer[KeyInfo]:
@@ -151,7 +227,7 @@ class SqliteStore:
         )
 
     async def revoke_key(self, stamp: Stamp, key_id: str) -> KeyInfo:
-        return await self._lane.write(lambda tx: keys.revoke_key(tx, stamp, key_id))
+        return await self._lane.write(lambda tx: keys.revoke_key(tx, stamp, key_id, self._rules))
 
     # --- the owner of a run
 
@@ -171,6 +247,11 @@ class SqliteStore:
         mint = partial(self._ids.new, RUN)
         await self._lane.write(lambda tx: runs.release(tx, lease, run_id, at, reason, self._rules, mint))
 
+    async def take_steering(
+        self, lease: Lease, run_id: str, attempt: int, most: int, at: Micros
+    ) -> tuple[SteeringMessage, ...]:
+        return await self._lane.write(lambda tx: steering.take(tx, lease, run_id, attempt, most, at))
+
     async def note(self, session_id: str, entries: Sequence[Entry]) -> None:
         await self._lane.write(lambda tx: sessions.note(tx, session_id, entries))
 
@@ -181,6 +262,9 @@ class SqliteStore:
 
     def ground_of_run(self, run_id: str) -> Ground | None:
         return self._lane.peek(lambda db: reads.ground(db, "read_ground_of_run", run_id))
+
+    def ground_of_approval(self, approval_id: str) -> Ground | None:
+        return self._lane.peek(lambda db: reads.ground(db, "read_ground_of_approval", approval_id))
 
     def head(self, session_id: str) -> int:
         return self._lane.peek(lambda db: reads.head(db, session_id)[2])
@@ -200,6 +284,9 @@ class SqliteStore:
     def run_state(self, run_id: str) -> RunState | None:
         return self._lane.peek(lambda db: reads.run_state(db, run_id))
 
+    def steering(self, run_id: str, attempt: int) -> tuple[str, ...]:
+        return self._lane.peek(lambda db: reads.steering(db, run_id, attempt))
+
     async def message(self, session_id: str, message_id: str) -> MessageInfo | None:
         return await self._lane.read(lambda db: reads.message(db, session_id, message_id))
 
@@ -215,7 +302,15 @@ class SqliteStore:
         return await self._lane.read(lambda db: reads.transcript(db, session_id, cursor, limit))
 
     async def sessions(self, which: SessionFilter, cursor: str | None, limit: int) -> Page[SessionInfo]:
+        if which.words is not None:
+            await self._find_words()
         return await self._lane.read(lambda db: reads.sessions(db, which, cursor, limit))
+
+    async def _find_words(self) -> None:
+        """Whoever searches finds what was said up to now, as far as that can be waited for."""
+        for _ in range(SEARCH_WAITS_FOR):
+            if not await self.index_words():
+                return
 
     async def runs(self, session_id: str, cursor: str | None, limit: int) -> Page[RunInfo]:
         return await self._lane.read(lambda db: reads.runs(db, session_id, cursor, limit))

@@ -1,22 +1,38 @@
 """How a run ends without its runner: by the store itself, when a host is gone or a session goes away."""
 
+from tenure.core.approval import BY_HOST
 from tenure.core.closing import closing
 from tenure.core.entry import entry, lines_of, record
 from tenure.core.event import Event, RunFinished
+from tenure.core.message import MessageState
 from tenure.core.moment import Micros
 from tenure.core.run import SLOT_STATES, RunState
 from tenure.stores.sqlite.acts import slots
-from tenure.stores.sqlite.acts.rows import RunRow, SessionRow
+from tenure.stores.sqlite.acts.history import carry_out, undo_run
+from tenure.stores.sqlite.acts.rows import RunRow, SessionRow, message_row
 from tenure.stores.sqlite.acts.starts import withdraw
+from tenure.stores.sqlite.acts.steering import put_back
+from tenure.stores.sqlite.acts.waits import close_calls
 from tenure.stores.sqlite.batch import Tx
 
 
-def end(tx: Tx, session: SessionRow, run: RunRow, state: RunState, reason: str, at: Micros) -> None:
-    """Give a live run its outcome. What it had said reaches the transcript first."""
+def end(
+    tx: Tx, session: SessionRow, run: RunRow, state: RunState, reason: str, at: Micros, *, by: str = BY_HOST
+) -> None:
+    """Give a live run its outcome. What it had said reaches the transcript first.
+
+    Approvals that nobody decided are withdrawn by `by`.
+    """
+    close_calls(tx, session, run, at, by=by)
     close_open_ends(tx, session, run, at)
-    if run.attempt == 0:
-        withdraw(tx, session, run.message_id, at, by="host", reason=reason)
+    if run.attempt == 0 and _waits(tx, session, run):
+        withdraw(tx, session, run.message_id, at, by=by, reason=reason)
     finish(tx, session, run, RunFinished(status=state, reason=reason), at)
+
+
+def _waits(tx: Tx, session: SessionRow, run: RunRow) -> bool:
+    """Whether the run's message was taken by no run yet; that of a retried one was."""
+    return message_row(tx, session.no, run.message_id).state == MessageState.QUEUED
 
 
 def close_open_ends(tx: Tx, session: SessionRow, run: RunRow, at: Micros) -> None:
@@ -47,3 +63,9 @@ def finish(tx: Tx, session: SessionRow, run: RunRow, event: RunFinished, at: Mic
         slots.move_run(tx, run.tenant, run.author, live=-1)
     elif run.state is RunState.QUEUED:
         slots.move_run(tx, run.tenant, run.author, queued=-1)
+    steering, rollbacks = tx.one("after_run", no=session.no, run_id=run.id)
+    if steering:
+        put_back(tx, session, at)
+    carry_out(tx, session, run.id, at)
+    if rollbacks:
+        undo_run(tx, session, run.id, at)

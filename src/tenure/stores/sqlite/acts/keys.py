@@ -2,10 +2,12 @@
 
 from tenure.core.command import CreateKey
 from tenure.core.moment import micros
+from tenure.core.rules import Rules
 from tenure.core.view import KeyInfo
 from tenure.errors import Code, TenureError
 from tenure.ports.store import Answer, Stamp
 from tenure.stores.sqlite.acts.receipts import remember, replay
+from tenure.stores.sqlite.acts.reductions import reduce_grants
 from tenure.stores.sqlite.acts.rows import not_found
 from tenure.stores.sqlite.batch import Tx
 from tenure.stores.sqlite.reads import key_info
@@ -51,10 +53,15 @@ def _instant(text: str | None) -> int | None:
         raise TenureError(Code.INVALID, detail, field="expires_at") from error
 
 
-def revoke_key(tx: Tx, stamp: Stamp, key_id: str) -> KeyInfo:
-    """End a key at once. Revoking it again changes nothing. Raises TenureError `not_found`."""
-    tx.do("key_revoke", id=key_id, at=stamp.at)
+def revoke_key(tx: Tx, stamp: Stamp, key_id: str, rules: Rules) -> KeyInfo:
+    """End a key at once; live runs lose what its user may do no longer.
+
+    Revoking it again changes nothing. Raises TenureError `not_found`.
+    """
+    revoked = tx.do("key_revoke", id=key_id, at=stamp.at)
     info = key_info(tx.db, key_id)
     if info is None:
         raise not_found("key", key_id)
+    if revoked:
+        reduce_grants(tx, info.tenant, info.user, stamp.at, rules)
     return info

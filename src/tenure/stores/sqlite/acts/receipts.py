@@ -35,8 +35,11 @@ def replay(tx: Tx, stamp: Stamp, kind: type[T]) -> Answer[T] | None:
     return Answer(msgspec.json.decode(answer, type=kind), replayed=True)
 
 
-def remember(tx: Tx, stamp: Stamp, answer: msgspec.Struct) -> None:
-    """Keep `answer` under the request's key, if it has one."""
+def remember(tx: Tx, stamp: Stamp, answer: msgspec.Struct, session_id: str | None = None) -> None:
+    """Keep `answer` under the request's key, if it has one.
+
+    `session_id` is the session whose content it holds: when that is deleted, the content is blanked.
+    """
     if stamp.idempotency is None:
         return
     tx.do(
@@ -47,4 +50,5 @@ def remember(tx: Tx, stamp: Stamp, answer: msgspec.Struct) -> None:
         digest=stamp.idempotency.digest,
         answer=msgspec.json.encode(answer),
         at=stamp.at,
+        session_id=session_id,
     )

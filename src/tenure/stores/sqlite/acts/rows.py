@@ -5,7 +5,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tenure.core.content import Content
 from tenure.core.grant import Grant, grant_digest
+from tenure.core.message import Role
+from tenure.core.principal import Author
 from tenure.core.run import RunState
 from tenure.core.session import SessionState
 from tenure.errors import Code, TenureError
@@ -42,6 +45,7 @@ class RunRow(NamedTuple):
     by_deadline: bool
     reason: str
     started_at: int | None
+    held_by: int | None = None
 
     @classmethod
     def fresh(cls, run_id: str, session_no: int, message_id: str, grant: Grant) -> "RunRow":
@@ -94,6 +98,7 @@ class SceneRow(NamedTuple):
     session: SessionRow
     run: RunState | None
     attempt: int
+    run_id: str | None
     waiting: int
 
 
@@ -102,8 +107,40 @@ def scene_row(tx: Tx, session_id: str) -> SceneRow:
     row = tx.one("admission_scene", id=session_id)
     if row is None:
         raise not_found("session", session_id)
-    *session, run, attempt, waiting = row
-    return SceneRow(_session(session), None if run is None else RunState(run), attempt or 0, waiting)
+    *session, run, attempt, run_id, waiting = row
+    state = None if run is None else RunState(run)
+    return SceneRow(_session(session), state, attempt or 0, run_id, waiting)
+
+
+class MessageRow(NamedTuple):
+    """What acts need to know of one message."""
+
+    id: str
+    role: Role
+    state: str
+    author: Author | None
+    content: Content
+    run_id: str | None
+    version: int
+    joined: str | None
+
+
+def message_row(tx: Tx, no: int, message_id: str) -> MessageRow:
+    """One message of a session. Raises TenureError `not_found`."""
+    row = tx.one("message_row", no=no, id=message_id)
+    if row is None:
+        raise not_found("message", message_id)
+    found, role, state, author, content, run_id, version, joined = row
+    return MessageRow(
+        found,
+        Role(role),
+        state,
+        None if author is None else msgspec.json.decode(author, type=Author),
+        msgspec.json.decode(content, type=Content),
+        run_id,
+        version,
+        joined,
+    )
 
 
 def live_run(tx: Tx, no: int) -> RunRow | None:

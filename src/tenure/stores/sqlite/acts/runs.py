@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
+from tenure.core.approval import BY_RUNNER
 from tenure.core.entry import entry
 from tenure.core.event import RunFinished, RunInterrupting
 from tenure.core.moment import Micros
-from tenure.core.output import Usage
 from tenure.core.rules import Rules
 from tenure.core.run import RUN, RunSignal, RunState, ending
 from tenure.ports.store import Append, Lease, Settled, Settlement, Start, Wake
@@ -13,6 +13,7 @@ from tenure.stores.sqlite.acts import slots
 from tenure.stores.sqlite.acts.ends import close_open_ends, end, finish
 from tenure.stores.sqlite.acts.rows import RunRow, SessionRow, fenced, held_run, run_row, session_of
 from tenure.stores.sqlite.acts.starts import claim_one, start_next
+from tenure.stores.sqlite.acts.waits import close_calls, let_go
 from tenure.stores.sqlite.batch import Tx
 
 
@@ -45,8 +46,11 @@ def expire(tx: Tx, lease: Lease, run_id: str, at: Micros, reason: str) -> None:
 def settle(tx: Tx, lease: Lease, settlement: Settlement, rules: Rules) -> Settled:
     """Give the run its outcome, and let the next waiting message begin, in one transaction."""
     session, run = held(tx, lease, settlement.run_id)
-    status = ending(run.state, settlement.verdict, by_deadline=run.by_deadline)
+    # A runner may end while its run waits for people or for a slot: what it waited for is withdrawn.
+    state = RunState.RUNNING if run.state in (RunState.WAITING, RunState.QUEUED) else run.state
+    status = ending(state, settlement.verdict, by_deadline=run.by_deadline)
     tx.record(session.no, session.id, settlement.final(status))
+    close_calls(tx, session, run, settlement.at, by=BY_RUNNER)
     if tx.one("reply_streaming", no=session.no) is not None:
         close_open_ends(tx, session, run, settlement.at)
     event = RunFinished(
@@ -56,8 +60,6 @@ def settle(tx: Tx, lease: Lease, settlement: Settlement, rules: Rules) -> Settle
         usage=settlement.usage,
     )
     finish(tx, session, run, event, settlement.at)
-    for spent in event.usage:
-        _spend(tx, session, spent)
     start = _next(tx, session, settlement, rules, lease)
     return Settled(status, Wake(() if start is None else (start,), slots.backlog(tx)))
 
@@ -66,16 +68,6 @@ def _reason(run: RunRow, settlement: Settlement, status: RunState) -> str:
     if status is settlement.verdict:
         return settlement.reason
     return run.reason or "interrupted"
-
-
-def _spend(tx: Tx, session: SessionRow, usage: Usage) -> None:
-    tx.must(
-        "session_spend",
-        no=session.no,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cost=usage.cost,
-    )
 
 
 def _next(tx: Tx, session: SessionRow, settlement: Settlement, rules: Rules, lease: Lease) -> Start | None:
@@ -96,7 +88,7 @@ def claim(tx: Tx, lease: Lease, room: int, at: Micros, rules: Rules) -> Wake:
         run = run_row(tx, tx.one("run_oldest", tenant=tenant, author=author)[0])
         if run is None:
             break
-        starts.append(claim_one(tx, session_of(tx, run.session_no), run, at, lease))
+        starts.append(claim_one(tx, session_of(tx, run.session_no), run, at, lease, rules))
     return Wake(tuple(starts), slots.backlog(tx))
 
 
@@ -108,12 +100,17 @@ def release(
     One that was being stopped ends here; the message behind it then becomes a run for another host.
     """
     session, run = held(tx, lease, run_id)
-    if lapse(tx, session, run, at, reason, lapses=0) is not RunState.QUEUED and not session.held:
+    if lapse(tx, session, run, at, reason, lapses=0) in RUN.terminal and not session.held:
         start_next(tx, session, mint(), at, rules, None)
 
 
 def lapse(tx: Tx, session: SessionRow, run: RunRow, at: Micros, reason: str, *, lapses: int) -> RunState:
-    """A run has no host any more: back to the queue, or to its end. Returns its new state."""
+    """A run has no host any more: back to the queue, or to its end. Returns its new state.
+
+    One that waits for people, or was answered and waits for a slot, goes on waiting without one.
+    """
+    if let_go(tx, run):
+        return run.state
     if RUN.advance(run.state, RunSignal.LOSE_LEASE) is RunState.CANCELLED:
         end(tx, session, run, RunState.CANCELLED, run.reason or "interrupted", at)
         return RunState.CANCELLED

@@ -11,13 +11,13 @@ from tenure.core.event import (
     Event,
     QueueHeld,
     QueueReleased,
-    RunInterrupting,
     SessionClosed,
     SessionCreated,
     SessionDeleted,
     SessionReopened,
     SessionUpdated,
 )
+from tenure.core.principal import Action, may
 from tenure.core.rules import Rules
 from tenure.core.run import RunState
 from tenure.core.session import SESSION, SessionSignal
@@ -29,6 +29,8 @@ from tenure.stores.sqlite.acts.ends import end
 from tenure.stores.sqlite.acts.receipts import remember, replay
 from tenure.stores.sqlite.acts.rows import RunRow, SessionRow, live_run, session_row
 from tenure.stores.sqlite.acts.starts import start_next, waiting, withdraw
+from tenure.stores.sqlite.acts.steering import steered
+from tenure.stores.sqlite.acts.stops import stop
 from tenure.stores.sqlite.batch import Tx
 from tenure.stores.sqlite.reads import session_info
 
@@ -52,10 +54,12 @@ def open_session(
         title=ask.title,
         labels=msgspec.json.encode(ask.labels).decode(),
         conversation=None if conversation is None else msgspec.json.encode(conversation).decode(),
+        claimant=None if conversation is None or may(stamp.by, Action.CONNECT) else owner,
         at=stamp.at,
     )
     no = tx.db.execute("SELECT last_insert_rowid()").fetchone()[0]
     tx.must("head_insert", no=no)
+    tx.do("search_title", no=no)
     created = SessionCreated(
         agent=ask.agent, owner=owner, title=ask.title, labels=ask.labels, conversation=conversation
     )
@@ -72,7 +76,7 @@ def _identity(ask: OpenSession) -> dict[str, str] | None:
 
 def _answer(tx: Tx, stamp: Stamp, session_id: str) -> Answer[SessionInfo]:
     info = info_in(tx, session_id)
-    remember(tx, stamp, info)
+    remember(tx, stamp, info, session_id)
     return Answer(info)
 
 
@@ -96,9 +100,12 @@ def update_session(tx: Tx, stamp: Stamp, session_id: str, ask: UpdateSession) ->
     title, labels = tx.one("session_words", no=session.no)
     if ask.title is not UNSET:
         title = ask.title
+        tx.do("search_untitle", no=session.no)
     if ask.labels is not UNSET:
         labels = msgspec.json.encode(ask.labels).decode()
     tx.must("session_update", no=session.no, title=title, labels=labels, at=stamp.at)
+    if ask.title is not UNSET:
+        tx.do("search_title", no=session.no)
     event = SessionUpdated(by=stamp.by.user, title=ask.title, labels=ask.labels)
     _record(tx, session, stamp, event)
     return info_in(tx, session_id)
@@ -127,23 +134,15 @@ def _empty(tx: Tx, session: SessionRow, stamp: Stamp, reason: str) -> None:
 
 
 def _withdraw_all(tx: Tx, session: SessionRow, stamp: Stamp, reason: str) -> None:
-    for waiter in waiting(tx, session.no):
-        withdraw(tx, session, waiter.message_id, stamp.at, by=stamp.by.user, reason=reason)
+    for message_id in _all_waiting(tx, session):
+        withdraw(tx, session, message_id, stamp.at, by=stamp.by.user, reason=reason)
     if session.held:
         _release(tx, session, stamp)
 
 
-def stop(tx: Tx, session: SessionRow, run: RunRow, stamp: Stamp, *, reason: str, force: bool) -> RunState:
-    """Stop a live run: its owner is told by the event; one without an owner ends here and now."""
-    if run.state in (RunState.QUEUED, RunState.WAITING):
-        end(tx, session, run, RunState.CANCELLED, reason, stamp.at)
-        return RunState.CANCELLED
-    if run.state is RunState.RUNNING or force:
-        event = RunInterrupting(by=stamp.by.user, reason=reason, force=force)
-        tx.record(session.no, session.id, [entry(stamp.at, event, run.id)])
-    if run.state is RunState.RUNNING:
-        tx.must("run_because", id=run.id, reason=reason)
-    return RunState.INTERRUPTING
+def _all_waiting(tx: Tx, session: SessionRow) -> list[str]:
+    """What waits for a run of its own, and what waits to steer the live one."""
+    return [*(waiter.message_id for waiter in waiting(tx, session.no)), *steered(tx, session.no)]
 
 
 def reopen_session(tx: Tx, stamp: Stamp, session_id: str, rules: Rules) -> Answer[SessionInfo]:
@@ -159,17 +158,21 @@ def reopen_session(tx: Tx, stamp: Stamp, session_id: str, rules: Rules) -> Answe
     return _answer(tx, stamp, session_id)
 
 
-def delete_session(tx: Tx, stamp: Stamp, session_id: str) -> None:
-    """Bury a session: its run is cancelled, `session.deleted` is its last event, its rows go soon after."""
+def delete_session(tx: Tx, stamp: Stamp, session_id: str) -> int:
+    """Bury a session: its run is cancelled, `session.deleted` is its last event, its rows go soon after.
+
+    Returns how many living forks go on reading what they share with it.
+    """
     session = session_row(tx, session_id)
     _withdraw_all(tx, session, stamp, "session_deleted")
     run = live_run(tx, session.no)
     if run is not None:
-        end(tx, session, run, RunState.CANCELLED, "session_deleted", stamp.at)
+        end(tx, session, run, RunState.CANCELLED, "session_deleted", stamp.at, by=stamp.by.user)
     if SESSION.allows(session.state, SessionSignal.CLOSE):
         slots.close_session(tx, session.tenant, session.owner)
     _record(tx, session, stamp, SessionDeleted(by=stamp.by.user))
     tx.must("session_delete", no=session.no, at=stamp.at)
+    return len(tx.all("strand_readers", strand=session.no))
 
 
 def note(tx: Tx, session_id: str, entries: Sequence[Entry]) -> None:
@@ -233,7 +236,7 @@ def _dispose(tx: Tx, session: SessionRow, stamp: Stamp, ask: InterruptRun) -> No
     elif ask.waiting is Waiting.RUN:
         if session.held:
             _release(tx, session, stamp)
-    elif not session.held and waiting(tx, session.no):
+    elif not session.held and _all_waiting(tx, session):
         tx.do("session_hold", no=session.no, held=1)
         _record(tx, session, stamp, QueueHeld(by=stamp.by.user))
 
@@ -245,4 +248,4 @@ def _release(tx: Tx, session: SessionRow, stamp: Stamp) -> None:
 
 def _is_held(tx: Tx, session: SessionRow, ask: InterruptRun) -> bool:
     """Held now: by this interrupt, or by an earlier one that this one keeps."""
-    return ask.waiting is Waiting.HOLD and bool(waiting(tx, session.no))
+    return ask.waiting is Waiting.HOLD and bool(_all_waiting(tx, session))

@@ -4,17 +4,20 @@ from collections.abc import Mapping
 
 import msgspec
 
+from tenure.core.approval import ANSWERED, Resumption, resumption
 from tenure.core.content import Content
 from tenure.core.entry import entry
-from tenure.core.event import Event, MessageWithdrawn, RunRetried, RunStarted, Trigger
+from tenure.core.event import Event, MessageWithdrawn, RunResumed, RunRetried, RunStarted, Trigger
 from tenure.core.grant import Grant, Terms, make_grant
 from tenure.core.moment import SECOND, Micros, timestamp
+from tenure.core.origin import API, Origin
 from tenure.core.principal import Author, Role, strongest, weaker
 from tenure.core.rules import Rules
 from tenure.core.run import RUN, RunSignal
 from tenure.ports.store import Lease, Start
 from tenure.stores.sqlite.acts import slots
 from tenure.stores.sqlite.acts.rows import RunRow, SessionRow, fenced
+from tenure.stores.sqlite.acts.waits import decisions
 from tenure.stores.sqlite.batch import Tx
 
 
@@ -25,6 +28,8 @@ class Waiter(msgspec.Struct, frozen=True):
     author: Author
     content: Content
     deadline_s: float | None
+    origin: Origin = API
+    undo_run: str | None = None
 
 
 def start_next(
@@ -65,22 +70,42 @@ def start(
         slots.move_run(tx, run.tenant, run.author, queued=1)
         return None
     slots.move_run(tx, run.tenant, run.author, live=1)
-    return _begun(tx, session, run, grant, waiter.content, at)
+    return _begun(tx, session, run, grant, waiter.content, waiter.origin, at)
 
 
 def waiting(tx: Tx, no: int) -> list[Waiter]:
     """The waiting messages of a session, in order."""
     rows = tx.all("message_waiting", no=no, limit=-1)
     return [
-        Waiter(i, msgspec.json.decode(a, type=Author), msgspec.json.decode(c, type=Content), d)
-        for i, a, c, d in rows
+        Waiter(
+            i,
+            msgspec.json.decode(a, type=Author),
+            msgspec.json.decode(c, type=Content),
+            d,
+            msgspec.json.decode(o, type=Origin),
+            u,
+        )
+        for i, a, c, d, o, u in rows
     ]
 
 
-def withdraw(tx: Tx, session: SessionRow, message_id: str, at: Micros, *, by: str, reason: str) -> None:
-    """A waiting message will never run, and the journal says why."""
-    event = MessageWithdrawn(message_id=message_id, by=by, reason=reason)
-    tx.record(session.no, session.id, [entry(at, event)])
+def withdraw(
+    tx: Tx,
+    session: SessionRow,
+    message_id: str,
+    at: Micros,
+    *,
+    by: str,
+    reason: str | None = None,
+    replaced_by: str | None = None,
+) -> None:
+    """A waiting message will never run, nor will those that joined it, and the journal says why."""
+    joiners = [found for (found,) in tx.all("message_joiners", no=session.no, id=message_id)]
+    events = [
+        MessageWithdrawn(message_id=gone, by=by, reason=reason, replaced_by=replaced_by)
+        for gone in (*joiners, message_id)
+    ]
+    tx.record(session.no, session.id, [entry(at, event) for event in events])
 
 
 def _gone(role: Role | None, agent: str, terms: Mapping[str, Terms]) -> str | None:
@@ -116,39 +141,71 @@ def _insert(tx: Tx, run: RunRow, at: Micros, owner: Lease | None) -> None:
         raise fenced(run.id)
 
 
-def claim_one(tx: Tx, session: SessionRow, run: RunRow, at: Micros, lease: Lease) -> Start:
-    """Start a run that waited for a slot."""
+def claim_one(tx: Tx, session: SessionRow, run: RunRow, at: Micros, lease: Lease, rules: Rules) -> Start:
+    """Start a run that waited for a slot, or let it go on if it was answered."""
+    resumed = resumption(
+        answered=run.attempt > 0 and run.reason == ANSWERED,
+        held=run.held_by == lease.incarnation,
+        resumes=_resumes(rules, run.agent),
+    )
     if tx.do("run_claim", id=run.id, owner=lease.incarnation, at=at) != 1:
         raise fenced(run.id)
     slots.move_run(tx, run.tenant, run.author, live=1, queued=-1)
-    content = tx.one("message_receipt", no=session.no, id=run.message_id)[0]
-    return _begun(tx, session, run, run.grant, msgspec.json.decode(content, type=Content), at)
+    content, _, origin = tx.one("message_receipt", no=session.no, id=run.message_id)
+    said, whence = msgspec.json.decode(content, type=Content), msgspec.json.decode(origin, type=Origin)
+    start = _begun(tx, session, run, run.grant, said, whence, at, resumed)
+    if resumed is Resumption.HELD:
+        return start
+    tx.unfence(run.id)
+    return msgspec.structs.replace(start, decisions=decisions(tx, run.id)) if resumed else start
 
 
-def _begun(tx: Tx, session: SessionRow, run: RunRow, grant: Grant, content: Content, at: Micros) -> Start:
-    """Tell the journal that a run of this host begins, or begins anew."""
-    seq = tx.record(session.no, session.id, [entry(at, _beginning(run, grant, at), run.id)])
+def _resumes(rules: Rules, agent: str) -> bool:
+    terms = rules.terms.get(agent)
+    return terms is not None and terms.descriptor.capabilities.resume
+
+
+def _begun(
+    tx: Tx,
+    session: SessionRow,
+    run: RunRow,
+    grant: Grant,
+    content: Content,
+    origin: Origin,
+    at: Micros,
+    resumed: Resumption | None = None,
+) -> Start:
+    """Tell the journal that a run of this host begins, begins anew, or goes on."""
+    attempt = run.attempt if resumed is Resumption.HELD else run.attempt + 1
+    events: list[Event] = []
+    if resumed in (None, Resumption.RERUN):
+        events.append(_beginning(run, grant, origin, at))
+    if resumed is not None:
+        events.append(RunResumed(attempt=attempt, mode=resumed))
+    seq = tx.record(session.no, session.id, [entry(at, event, run.id) for event in events])
     return Start(
         session_id=session.id,
         run_id=run.id,
         agent=run.agent,
-        attempt=run.attempt + 1,
+        attempt=attempt,
         message_id=run.message_id,
         content=content,
         author=grant.author,
         grant=grant,
         seq=seq,
+        origin=origin,
+        resumed=resumed,
     )
 
 
-def _beginning(run: RunRow, grant: Grant, at: Micros) -> Event:
+def _beginning(run: RunRow, grant: Grant, origin: Origin, at: Micros) -> Event:
     if run.attempt:
         return RunRetried(attempt=run.attempt + 1, reason=run.reason)
     limit = grant.deadline_s
     return RunStarted(
         runner=grant.runner,
         attempt=1,
-        trigger=Trigger(kind="message", id=run.message_id),
+        trigger=Trigger(kind=origin.trigger, id=run.message_id),
         grant_digest=run.grant_digest,
         deadline_at=None if limit is None else timestamp(Micros(at + round(limit * SECOND))),
     )

@@ -16,8 +16,8 @@ UPDATE host SET left_at = :at WHERE incarnation = :incarnation
 SELECT digest, answer FROM receipt WHERE tenant = :tenant AND user = :user AND key = :key
 
 -- receipt_put: keep an answer under its key
-INSERT INTO receipt (tenant, user, key, digest, answer, created_at)
-VALUES (:tenant, :user, :key, :digest, :answer, :at)
+INSERT INTO receipt (tenant, user, key, digest, answer, created_at, session_no)
+VALUES (:tenant, :user, :key, :digest, :answer, :at, (SELECT no FROM session WHERE id = :session_id))
 
 -- receipt_expire: forget answers older than their time
 DELETE FROM receipt WHERE created_at < :before
@@ -51,8 +51,9 @@ SELECT role FROM api_key
 WHERE tenant = :tenant AND user = :user AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :at)
 
 -- session_insert: a new session
-INSERT INTO session (id, tenant, owner, agent, title, labels, conversation, state, created_at, updated_at)
-VALUES (:id, :tenant, :owner, :agent, :title, :labels, :conversation, 'open', :at, :at)
+INSERT INTO session
+    (id, tenant, owner, agent, title, labels, conversation, claimant, state, created_at, updated_at)
+VALUES (:id, :tenant, :owner, :agent, :title, :labels, :conversation, :claimant, 'open', :at, :at)
 
 -- head_insert: the numbers of a new session begin at 1
 INSERT INTO head (session_no, strand, seq) VALUES (:no, :no, 0)
@@ -84,12 +85,6 @@ UPDATE session SET queue_held = :held WHERE no = :no
 -- session_touch: something happened
 UPDATE session SET updated_at = max(updated_at, ?), message_count = message_count + ? WHERE no = ?
 
--- session_spend: book what a run spent; one unknown cost makes the sum unknown
-UPDATE session SET input_tokens = input_tokens + :input_tokens, output_tokens = output_tokens + :output_tokens,
-    cost = CASE WHEN :cost IS NULL OR cost IS NULL AND input_tokens + output_tokens > 0 THEN NULL
-        ELSE coalesce(cost, 0) + :cost END
-WHERE no = :no
-
 -- head_get: where a session's journal stands
 SELECT strand, seq FROM head WHERE session_no = ?
 
@@ -112,33 +107,8 @@ ORDER BY last_seq DESC
 -- journal_from: stored ranges from a number on, for the text of a message that is still being said
 SELECT first_seq, last_seq, body FROM journal WHERE strand = :strand AND last_seq >= :seq ORDER BY last_seq
 
--- message_insert: a message came in
-INSERT INTO message (session_no, id, role, state, author, content, deadline_s, receipt, place, admitted_seq)
-VALUES (:no, :id, 'user', :state, :author, :content, :deadline_s, :receipt,
-    (SELECT coalesce(max(place), 0) + 1 FROM message WHERE session_no = :no AND state = 'queued'), :seq)
-
 -- message_receipt: what was answered when it was admitted
-SELECT content, receipt FROM message WHERE session_no = :no AND id = :id AND role = 'user'
-
--- message_waiting: the queue of a session, in order; a message whose run waits for a slot isn't in it
-SELECT id, author, content, deadline_s FROM message
-WHERE session_no = :no AND state = 'queued' AND run_id IS NULL ORDER BY place LIMIT :limit
-
--- admission_scene: the session with its live run and the length of its queue
-SELECT s.no, s.id, s.tenant, s.owner, s.agent, s.state, s.queue_held, r.state, r.attempt,
-    (SELECT count(*) FROM message m WHERE m.session_no = s.no AND m.state = 'queued' AND m.run_id IS NULL)
-FROM session s LEFT JOIN run r ON r.session_no = s.no AND r.{run.live}
-WHERE s.id = :id AND s.state <> 'deleted'
-
--- message_assign: its run waits for a slot
-UPDATE message SET run_id = :run_id WHERE session_no = :no AND id = :id
-
--- message_enter: a run took it; it stands in the transcript from here on
-UPDATE message SET state = 'started', run_id = :run_id, entered_seq = :seq, place = NULL
-WHERE session_no = :no AND id = :id AND {message.start}
-
--- message_withdraw: it will never run
-UPDATE message SET state = 'withdrawn', place = NULL WHERE session_no = :no AND id = :id AND {message.withdraw}
+SELECT content, receipt, origin FROM message WHERE session_no = :no AND id = :id AND role = 'user'
 
 -- message_entered: since when a message stands in the transcript
 SELECT entered_seq FROM message WHERE session_no = :no AND id = :id
@@ -173,26 +143,29 @@ WHERE :owner IS NULL OR :owner = (SELECT max(incarnation) FROM host)
 
 -- run_live: the run of a session that isn't over
 SELECT id, session_no, tenant, author, agent, message_id, state, grant_json, grant_digest, attempt, lapses,
-    owner, by_deadline, reason, started_at
+    owner, by_deadline, reason, started_at, held_by
 FROM run WHERE session_no = :no AND {run.live}
 
 -- run_get: one run
 SELECT id, session_no, tenant, author, agent, message_id, state, grant_json, grant_digest, attempt, lapses,
-    owner, by_deadline, reason, started_at
+    owner, by_deadline, reason, started_at, held_by
 FROM run WHERE id = :id
 
 -- run_held: a live run that this incarnation holds, and its session
 SELECT r.id, r.session_no, r.tenant, r.author, r.agent, r.message_id, r.state, r.grant_json, r.grant_digest,
-    r.attempt, r.lapses, r.owner, r.by_deadline, r.reason, r.started_at,
+    r.attempt, r.lapses, r.owner, r.by_deadline, r.reason, r.started_at, r.held_by,
     s.no, s.id, s.tenant, s.owner, s.agent, s.state, s.queue_held
-FROM run r JOIN session s ON s.no = r.session_no WHERE r.id = :id AND r.owner = :owner
+FROM run r JOIN session s ON s.no = r.session_no
+WHERE r.id = :id AND (r.owner = :owner OR r.state = 'queued' AND r.held_by = :owner)
 
 -- run_fence: whose session it is, if the run is live and still held by this incarnation
 SELECT s.no, s.id FROM run r JOIN session s ON s.no = r.session_no
-WHERE r.id = ? AND r.owner = ? AND r.state IN ('running', 'waiting', 'interrupting')
+WHERE r.id = ?1 AND (r.owner = ?2 AND r.state IN ('running', 'waiting', 'interrupting')
+    OR r.held_by = ?2 AND r.state = 'queued')
 
 -- run_claim: this host has it now, if it is still alive
-UPDATE run SET state = 'running', owner = :owner, attempt = attempt + 1, reason = '',
+UPDATE run SET state = 'running', owner = :owner, reason = '',
+    attempt = attempt + CASE WHEN held_by = :owner THEN 0 ELSE 1 END, held_by = NULL,
     started_at = coalesce(started_at, :at)
 WHERE id = :id AND {run.claim} AND :owner = (SELECT max(incarnation) FROM host)
 
@@ -211,7 +184,7 @@ WHERE id = :id AND {run.lose_lease} AND state = 'running'
 
 -- run_end: its one outcome
 UPDATE run SET state = :state, reason = :reason, retryable = :retryable, usage = :usage, owner = NULL,
-    finished_at = :at
+    held_by = NULL, finished_at = :at
 WHERE id = :id AND {run.live}
 
 -- run_oldest: the run of an author that has waited longest
@@ -280,7 +253,11 @@ WHERE s.id = :id AND s.state <> 'deleted'
 -- read_session: everything a client is told of one session
 SELECT s.no, s.id, s.agent, s.tenant, s.owner, s.title, s.labels, s.conversation, s.state, s.queue_held,
     s.message_count, s.input_tokens, s.output_tokens, s.cost, s.created_at, s.updated_at, h.seq,
-    r.id AS run_id, r.state AS run_state
+    r.id AS run_id, r.state AS run_state,
+    CASE WHEN r.state = 'waiting' THEN (SELECT json_group_array(json_object('id', a.id, 'tool', a.tool, 'call_id', a.call_id,
+        'arguments', json(a.arguments), 'expires_at', strftime('%Y-%m-%dT%H:%M:%S', a.expires_at / 1000000, 'unixepoch')
+        || printf('.%06dZ', a.expires_at % 1000000)))
+        FROM approval a WHERE a.session_no = s.no AND a.state = 'pending') END AS approvals
 FROM session s JOIN head h ON h.session_no = s.no
 LEFT JOIN run r ON r.session_no = s.no AND r.{run.live}
 WHERE s.id = :id AND s.state <> 'deleted'
@@ -288,7 +265,11 @@ WHERE s.id = :id AND s.state <> 'deleted'
 -- read_sessions: a page of sessions, newest first
 SELECT s.no, s.id, s.agent, s.tenant, s.owner, s.title, s.labels, s.conversation, s.state, s.queue_held,
     s.message_count, s.input_tokens, s.output_tokens, s.cost, s.created_at, s.updated_at, h.seq,
-    r.id AS run_id, r.state AS run_state
+    r.id AS run_id, r.state AS run_state,
+    CASE WHEN r.state = 'waiting' THEN (SELECT json_group_array(json_object('id', a.id, 'tool', a.tool, 'call_id', a.call_id,
+        'arguments', json(a.arguments), 'expires_at', strftime('%Y-%m-%dT%H:%M:%S', a.expires_at / 1000000, 'unixepoch')
+        || printf('.%06dZ', a.expires_at % 1000000)))
+        FROM approval a WHERE a.session_no = s.no AND a.state = 'pending') END AS approvals
 FROM session s JOIN head h ON h.session_no = s.no
 LEFT JOIN run r ON r.session_no = s.no AND r.{run.live}
 WHERE s.state <> 'deleted' AND s.no < :before
@@ -300,6 +281,11 @@ WHERE s.state <> 'deleted' AND s.no < :before
         ELSE r.id IS NOT NULL AND r.state <> 'waiting' END)
     AND NOT EXISTS (SELECT 1 FROM json_each(:labels) l WHERE NOT EXISTS
         (SELECT 1 FROM json_each(s.labels) x WHERE x.key = l.key AND x.value = l.value))
+    AND (:words IS NULL OR s.no IN (
+        SELECT -f.rowid FROM search f WHERE f.search MATCH :words AND f.rowid < 0
+        UNION
+        SELECT m.session_no FROM search f JOIN message m ON m.no = f.rowid
+        WHERE f.search MATCH :words AND f.rowid > 0 AND m.superseded = 0 AND m.undone = 0))
 ORDER BY s.no DESC LIMIT :limit
 
 -- read_run: one run
@@ -317,15 +303,17 @@ FROM run r JOIN session s ON s.no = r.session_no
 WHERE s.id = :id AND s.state <> 'deleted' AND r.no < :before ORDER BY r.no DESC LIMIT :limit
 
 -- read_transcript: a page of the transcript, oldest first
-SELECT id, role, state, author, content, run_id, entered_seq, admitted_seq FROM message
-WHERE session_no = :no AND entered_seq > :after AND superseded = 0 ORDER BY entered_seq LIMIT :limit
+SELECT id, role, state, author, origin, content, run_id, entered_seq, admitted_seq FROM message
+WHERE session_no = :no AND entered_seq > :after AND superseded = 0 AND undone = 0 ORDER BY entered_seq LIMIT :limit
 
--- read_waiting: the messages that wait, in queue order; one whose run waits for a slot comes first
-SELECT id, role, state, author, content, run_id, entered_seq, admitted_seq FROM message
-WHERE session_no = :no AND state = 'queued' ORDER BY place
+-- read_waiting: the messages that wait: whose run waits for a slot, then those that steer, then the queue
+SELECT id, CASE json_extract(origin, '$.trigger') WHEN 'command' THEN 'command' ELSE role END AS role, state, author, origin, content, run_id, entered_seq, admitted_seq FROM message
+WHERE session_no = :no AND state IN ('queued', 'steered')
+ORDER BY state = 'queued' AND run_id IS NULL, state = 'steered', place
 
 -- read_message: one message
-SELECT m.id, m.role, m.state, m.author, m.content, m.run_id, m.entered_seq, m.admitted_seq, r.state AS outcome
+SELECT m.id, m.role, m.state, m.author, m.content, m.run_id, m.entered_seq, m.admitted_seq, m.version,
+    r.state AS outcome
 FROM message m LEFT JOIN run r ON r.id = m.run_id AND r.finished_at IS NOT NULL
 WHERE m.session_no = :no AND m.id = :id
 
@@ -334,16 +322,17 @@ SELECT (SELECT count(*) FROM session WHERE state <> 'deleted') AS sessions,
     coalesce((SELECT open FROM quota WHERE tenant = '' AND owner = ''), 0) AS open_sessions,
     coalesce((SELECT live FROM slot WHERE tenant = '' AND author = ''), 0) AS live_runs,
     coalesce((SELECT queued FROM slot WHERE tenant = '' AND author = ''), 0) AS queued_runs,
-    coalesce((SELECT sum(seq) FROM head), 0) AS events
+    coalesce((SELECT sum(seq - base) FROM head), 0) AS events
 
 -- read_session_ids: every session, for the invariant checker
 SELECT id FROM session WHERE id > :after ORDER BY id LIMIT :limit
 
 -- audit_session: a session as it is stored, the deleted included
-SELECT s.no, s.state, s.queue_held, h.strand, h.seq FROM session s JOIN head h ON h.session_no = s.no WHERE s.id = :id
+SELECT s.no, s.state, s.queue_held, h.strand, h.seq, h.base FROM session s JOIN head h ON h.session_no = s.no WHERE s.id = :id
 
 -- audit_messages: every message of a session
-SELECT id, role, state, run_id, superseded, content, entered_seq FROM message WHERE session_no = :no ORDER BY no
+SELECT id, role, state, run_id, superseded, content, entered_seq, joined, undone FROM message
+WHERE session_no = :no ORDER BY no
 
 -- audit_runs: every run of a session
 SELECT id, state, grant_digest,

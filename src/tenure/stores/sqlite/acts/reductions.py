@@ -1,0 +1,50 @@
+"""Grants of live runs shrink when their author may do less: nothing is ever added to one."""
+
+import msgspec
+
+from tenure.core.entry import entry
+from tenure.core.event import GrantReduced
+from tenure.core.grant import Grant, grant_digest, make_grant
+from tenure.core.moment import Micros
+from tenure.core.rules import Rules
+from tenure.stores.sqlite.acts.rows import RunRow, run_row, session_of
+from tenure.stores.sqlite.acts.starts import rights_now
+from tenure.stores.sqlite.batch import Tx
+
+
+def reduce_grants(tx: Tx, tenant: str, user: str, at: Micros, rules: Rules) -> None:
+    """Take from the live runs of a user what the user's living keys allow no longer."""
+    for (run_id,) in tx.all("runs_of_author", tenant=tenant, author=user):
+        run = run_row(tx, run_id)
+        if run is not None:
+            _reduce(tx, run, at, rules)
+
+
+def _reduce(tx: Tx, run: RunRow, at: Micros, rules: Rules) -> None:
+    grant = run.grant
+    removed = tuple(sorted(grant.names() - _allowed_now(tx, grant, at, rules)))
+    if not removed:
+        return
+    less = grant.without(removed)
+    digest = grant_digest(less)
+    tx.must(
+        "run_regrant",
+        id=run.id,
+        grant_json=msgspec.json.encode(less).decode(),
+        # Of a run that hasn't begun the journal knows nothing yet: it begins with what is left.
+        grant_digest=digest if run.attempt == 0 else run.grant_digest,
+    )
+    if run.attempt == 0:
+        return
+    session = session_of(tx, run.session_no)
+    event = GrantReduced(run_id=run.id, removed=removed, digest=digest)
+    tx.record(session.no, session.id, [entry(at, event, run.id)])
+
+
+def _allowed_now(tx: Tx, grant: Grant, at: Micros, rules: Rules) -> frozenset[str]:
+    """The names of what a run of the author would be granted now; none without a living key."""
+    role = rights_now(tx, grant.author, at)
+    terms = rules.terms.get(grant.agent)
+    if role is None or terms is None:
+        return frozenset()
+    return make_grant(terms, msgspec.structs.replace(grant.author, role=role)).names()

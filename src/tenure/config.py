@@ -1,12 +1,22 @@
 """Settings: flags, then TENURE_* environment, then tenure.toml, then defaults. Wrong ones are refused."""
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import msgspec
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -15,8 +25,19 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from tenure.core.grant import Policy
+from tenure.core.binding import (
+    MESSAGE_RECEIVED,
+    Binding,
+    BindingScope,
+    DeliveryPolicy,
+    ScopeType,
+    actor_role,
+)
+from tenure.core.grant import Budget, BudgetScope, Policy, StatePolicy
 from tenure.core.limits import Limits
+from tenure.core.message import BusyPolicy
+from tenure.core.principal import DEFAULT_TENANT, Role
+from tenure.core.tool import ALWAYS, CONDITIONS, NEVER, ApprovalRule, Condition
 from tenure.errors import ConfigError
 
 Count = Annotated[int, Field(ge=0)]
@@ -41,6 +62,11 @@ class LimitSettings(BaseModel):
     queued_messages_per_session: Count = 100
     streams_per_user: Count = 1_000
     commands_per_minute: Count | None = None
+    approval_ttl_s: Count = 86_400
+    hold_s: Annotated[float, Field(ge=0)] = 900.0
+    held_runs: Count = 1_000
+    files_per_session: Count = 1_000
+    files_bytes_per_session: Count = 1 << 30
     max_attempts: Annotated[int, Field(ge=1)] = Policy().max_attempts
 
     def limits(self) -> Limits:
@@ -48,17 +74,202 @@ class LimitSettings(BaseModel):
         return Limits(**self.model_dump(exclude={"max_attempts"}))
 
 
+class ConditionSettings(BaseModel):
+    """What one argument must be for an approval to be needed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    eq: Any = None
+    ne: Any = None
+    in_: tuple[Any, ...] | None = Field(default=None, alias="in")
+    not_in: tuple[Any, ...] | None = None
+    gt: float | None = None
+    ge: float | None = None
+    lt: float | None = None
+    le: float | None = None
+    matches: str | None = None
+
+    @field_validator("matches")
+    @classmethod
+    def check_matches(cls, pattern: str | None) -> str | None:
+        """Refuse what is no regular expression."""
+        try:
+            re.compile(pattern or "")
+        except re.error as fault:
+            raise ValueError(f"no regular expression: {fault}") from fault
+        return pattern
+
+    @model_validator(mode="after")
+    def check_not_empty(self) -> Self:
+        """Refuse a condition that says nothing."""
+        if not self.model_fields_set:
+            raise ValueError(f"give one or more of {', '.join(CONDITIONS)}")
+        return self
+
+    def condition(self) -> Condition:
+        """As the core knows it: only what was given."""
+        return msgspec.convert(self.model_dump(by_alias=True, exclude_unset=True), Condition)
+
+
+Rule = Literal["never", "always"] | Annotated[dict[str, ConditionSettings], Field(min_length=1)]
+
+
+def approval_rule(rule: Rule) -> ApprovalRule:
+    """As the core knows it."""
+    match rule:
+        case "never":
+            return NEVER
+        case "always":
+            return ALWAYS
+        case _:
+            return ApprovalRule(when={name: c.condition() for name, c in rule.items()})
+
+
+class StateSettings(BaseModel):
+    """Whether an agent's runs have state, and in which scopes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: bool = True
+    scopes: tuple[Literal["conversation", "actor", "subject", "runner"], ...] = ("conversation", "actor")
+
+
+class BudgetSettings(BaseModel):
+    """What an agent's runs may spend."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tokens: Annotated[int, Field(ge=0)] | None = None
+    cost: Annotated[float, Field(ge=0)] | None = None
+    tool_calls: Annotated[int, Field(ge=0)] | None = None
+    scope: Literal["run", "session", "user_day"] = "run"
+    ask_at: Annotated[float, Field(gt=0, le=1)] | None = None
+
+    def budget(self) -> Budget:
+        """As the core knows it."""
+        return Budget(**self.model_dump(exclude={"scope"}), scope=BudgetScope(self.scope))
+
+
+class McpSettings(BaseModel):
+    """One `[mcp.NAME]` table of tenure.toml: a server of tools, by command or by address."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    command: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    env: dict[str, SecretStr] = {}
+    folder: Path | None = None
+    url: str | None = None
+    headers: dict[str, SecretStr] = {}
+    replay: dict[str, Literal["safe", "never"]] = {}
+    timeout_s: Duration = 300.0
+
+    @model_validator(mode="after")
+    def check_reach(self) -> Self:
+        """Refuse a table that names no way to the server, or two."""
+        if (self.command is None) == (self.url is None):
+            raise ValueError("give either command or url")
+        if self.url is not None and not self.url.startswith(("http://", "https://")):
+            raise ValueError("the url begins with neither http:// nor https://")
+        beside_url, beside_command = bool(self.headers), bool(self.env or self.folder)
+        if beside_command if self.command is None else beside_url:
+            raise ValueError("headers go with url, env and folder with command")
+        return self
+
+
 class AgentSettings(BaseModel):
-    """One `[agents.NAME]` table of tenure.toml."""
+    """One `[agents.NAME]` table of tenure.toml. Without a target it is about the agent of that name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     runner: Literal["python"] = "python"
-    target: str
+    target: str | None = None
     deadline_s: Duration | None = None
     idle_s: Duration | None = None
     max_output_bytes: Annotated[int, Field(ge=1)] | None = None
     max_attempts: Annotated[int, Field(ge=1)] | None = None
+    tools: tuple[str, ...] | None = None
+    approvals: dict[str, Rule] = {}
+    state: StateSettings | None = None
+    resources: dict[str, tuple[str, ...]] | None = None
+    operations: dict[str, tuple[str, ...]] | None = None
+    storage: tuple[str, ...] | None = None
+    budget: BudgetSettings | None = None
+
+    def policy(self, base: Policy, max_attempts: int) -> Policy:
+        """The policy of the table: what it leaves out is as `base`, which the code asks for, says."""
+        return Policy(
+            apis=base.apis,
+            tools=base.tools if self.tools is None else self.tools,
+            approvals={**base.approvals, **{n: approval_rule(r) for n, r in self.approvals.items()}},
+            state=base.state if self.state is None else StatePolicy(**self.state.model_dump()),
+            resources=base.resources if self.resources is None else self.resources,
+            operations=base.operations if self.operations is None else self.operations,
+            storage=base.storage if self.storage is None else self.storage,
+            budget=base.budget if self.budget is None else self.budget.budget(),
+            deadline_s=base.deadline_s if self.deadline_s is None else self.deadline_s,
+            idle_s=self.idle_s,
+            max_output_bytes=self.max_output_bytes or base.max_output_bytes,
+            max_attempts=self.max_attempts or max_attempts,
+        )
+
+
+class RetentionSettings(BaseModel):
+    """How long journals are kept, in days; left out means for ever."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    after_days: Duration | None = None
+
+
+class ScopeSettings(BaseModel):
+    """Which events a binding takes: those of this agent, bot or workspace, or of the whole tenant."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: Literal["agent", "bot", "workspace", "global"]
+    id: Annotated[str, Field(min_length=1)] | None = None
+
+
+class DeliverySettings(BaseModel):
+    """What a binding allows of an event's delivery. `max_message_size` counts characters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enable_streaming: bool = True
+    enable_reply: bool = True
+    max_message_size: Annotated[int, Field(ge=1)] | None = None
+
+
+class BindingSettings(BaseModel):
+    """One `[[bindings]]` table of tenure.toml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: Annotated[str, Field(min_length=1)]
+    tenant: Annotated[str, Field(min_length=1)] = DEFAULT_TENANT
+    agent: str
+    scope: ScopeSettings
+    event_types: Annotated[tuple[str, ...], Field(min_length=1)] = (MESSAGE_RECEIVED,)
+    enabled: bool = True
+    actor_roles: dict[Annotated[str, Field(min_length=1)], Role] = {}
+    delivery: DeliverySettings = DeliverySettings()
+    when_busy: BusyPolicy = BusyPolicy.QUEUE
+    labels: dict[str, str] = {}
+
+    def binding(self) -> Binding:
+        """As the core knows it."""
+        return Binding(
+            id=self.id,
+            tenant=self.tenant,
+            agent=self.agent,
+            scope=BindingScope(type=ScopeType(self.scope.type), id=self.scope.id),
+            event_types=self.event_types,
+            enabled=self.enabled,
+            actor_roles=tuple(actor_role(name, role) for name, role in self.actor_roles.items()),
+            delivery=DeliveryPolicy(**self.delivery.model_dump()),
+            when_busy=self.when_busy,
+            labels=self.labels,
+        )
 
 
 class Settings(BaseSettings):
@@ -83,7 +294,10 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_json: bool = False
     limits: LimitSettings = LimitSettings()
+    retention: RetentionSettings = RetentionSettings()
     agents: dict[str, AgentSettings] = {}
+    mcp: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")], McpSettings] = {}
+    bindings: tuple[BindingSettings, ...] = ()
 
 
 def load(flags: Mapping[str, object], config: Path | None = None) -> Settings:
@@ -129,9 +343,14 @@ def _configured(path: Path | None) -> type[Settings]:
     return Configured
 
 
+def _given(where: tuple[int | str, ...], value: object) -> str:
+    """The value that was given, unless it may be a secret."""
+    return "" if where[:1] == ("mcp",) else f" (given: {value!r})"
+
+
 def _sentence(error: ValidationError, path: Path) -> str:
     lines = [
-        f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']} (given: {fault['input']!r})"
+        f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}{_given(fault['loc'], fault['input'])}"
         for fault in error.errors()
     ]
     source = f"flags, TENURE_* environment or {path}"

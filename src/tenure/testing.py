@@ -6,11 +6,13 @@ interrupts and deadlines. Runners of your own have a contract suite: `tenure.run
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NoReturn
+
+import msgspec
 
 from tenure.core.command import CreateKey, InterruptRun, OpenSession, SendMessage
 from tenure.core.content import Content
@@ -32,8 +34,12 @@ from tenure.runners.agent import AnyAgent
 from tenure.runners.demo.scripted import ScriptedRunner
 from tenure.runners.inprocess import InProcessRunner
 from tenure.runners.rehearsal import FakeMessage, FakeRun, spoken
+from tenure.stores.folders import DiskFolders
 from tenure.stores.sqlite.lane import ThreadLane
 from tenure.stores.sqlite.store import SqliteStore
+from tenure.tools.calling import FunctionTool
+from tenure.tools.function import AnyTool
+from tenure.tools.registry import Registry
 
 __all__ = [
     "Agent",
@@ -164,8 +170,10 @@ class SmallHost:
 
 
 @asynccontextmanager
-async def hosting(*agents: AnyAgent | Agent, limits: Limits = _GENEROUS) -> AsyncGenerator[SmallHost, None]:
-    """A real host with these agents, on a store in a folder that is gone afterwards.
+async def hosting(
+    *agents: AnyAgent | Agent, limits: Limits = _GENEROUS, tools: Iterable[AnyTool] = ()
+) -> AsyncGenerator[SmallHost, None]:
+    """A real host with these agents and tools, on a store in a folder that is gone afterwards.
 
     Give an `Agent` to bring a runner or a policy of your own:
     `Agent(name="scripted", runner=ScriptedRunner())`.
@@ -175,7 +183,9 @@ async def hosting(*agents: AnyAgent | Agent, limits: Limits = _GENEROUS) -> Asyn
     with TemporaryDirectory(prefix="tenure-") as folder:
         lane = ThreadLane(str(Path(folder, "tenure.db")), NoLandmarks(), _broken)
         store = await SqliteStore.opened(lane, rules, RandomIds())
-        host = Host(_parts(store, catalogue, limits))
+        parts = _parts(store, catalogue, limits, Path(folder, "sessions"))
+        registry = Registry(FunctionTool(tool) for tool in tools)
+        host = Host(msgspec.structs.replace(parts, tools=registry))
         try:
             await host.start()
             yield SmallHost(host, await _ada(host))
@@ -185,10 +195,11 @@ async def hosting(*agents: AnyAgent | Agent, limits: Limits = _GENEROUS) -> Asyn
 
 
 def _in_process(agent: AnyAgent) -> Agent:
-    return Agent(name=agent.name, runner=InProcessRunner(agent), policy=agent.policy)
+    runner = InProcessRunner(agent)
+    return Agent(name=agent.name, runner=runner, policy=agent.policy, summarize=agent.summarize)
 
 
-def _parts(store: SqliteStore, catalogue: Catalogue, limits: Limits) -> Parts:
+def _parts(store: SqliteStore, catalogue: Catalogue, limits: Limits, sessions: Path) -> Parts:
     return Parts(
         store=store,
         clock=SystemClock(),
@@ -196,6 +207,7 @@ def _parts(store: SqliteStore, catalogue: Catalogue, limits: Limits) -> Parts:
         catalogue=catalogue,
         limits=limits,
         landmarks=NoLandmarks(),
+        folders=DiskFolders(sessions),
         version="testing",
     )
 

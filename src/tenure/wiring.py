@@ -7,8 +7,8 @@ store, clock or runner it works with.
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import IO, NamedTuple, NoReturn
 
@@ -17,14 +17,17 @@ import structlog
 from starlette.types import ASGIApp
 
 import tenure
-from tenure.config import AgentSettings, Settings
+from tenure.config import AgentSettings, McpSettings, Settings
+from tenure.core.binding import check_bindings
 from tenure.core.command import CreateKey
-from tenure.core.grant import Policy
+from tenure.core.grant import ANY, Policy, StatePolicy
 from tenure.core.ids import KEY
 from tenure.core.invariants import Violation
 from tenure.core.limits import Limits
 from tenure.core.principal import DEFAULT_TENANT, Principal, Role
 from tenure.core.rules import Rules
+from tenure.core.scope import SCOPES
+from tenure.core.tool import Replay
 from tenure.errors import Code, ConfigError, TenureError
 from tenure.host.admission import secret_hash
 from tenure.host.catalogue import Agent, Catalogue
@@ -34,21 +37,30 @@ from tenure.host.host import Host, Parts
 from tenure.host.landmarks import DieAt
 from tenure.http.app import create_app
 from tenure.http.call import Options
+from tenure.ports.files import Fetched
 from tenure.ports.landmarks import Landmarks, NoLandmarks
 from tenure.ports.store import Figures, Stamp
 from tenure.runners.agent import AnyAgent
+from tenure.runners.demo.concierge import concierge
 from tenure.runners.demo.longhaul import longhaul
 from tenure.runners.demo.scripted import ScriptedRunner
 from tenure.runners.inprocess import InProcessRunner
-from tenure.runners.loader import by_name, installed_agents, load_agents
+from tenure.runners.loader import by_name, installed_agents, installed_things, load_agents, load_things
+from tenure.stores.folders import DiskFolders
 from tenure.stores.sqlite.files import check_home, lock
 from tenure.stores.sqlite.lane import ThreadLane
 from tenure.stores.sqlite.look import LookLane
 from tenure.stores.sqlite.store import SqliteStore
+from tenure.tools import demo as demo_tools
+from tenure.tools.calling import FunctionTool
+from tenure.tools.function import AnyTool, ToolDefinition
+from tenure.tools.registry import Registry, ToolServer
+from tenure.tools.servers import TALKATIVE, Endpoint, Program, ServerTable
 
 log = logging.getLogger("tenure")
 
 DATABASE = "tenure.db"
+SESSIONS = "sessions"
 ADMIN_KEY_FILE = "admin.key"
 ADMIN = "admin"
 
@@ -61,10 +73,12 @@ class Served(NamedTuple):
     admin_key: str
     store: SqliteStore
     lock: IO[str]
+    tools: Registry
 
     async def close(self) -> None:
         """Drain, settle, and let the home go."""
         await self.host.stop()
+        await self.tools.stop()
         self.store.close()
         self.lock.close()
 
@@ -73,10 +87,13 @@ async def build(settings: Settings) -> Served:
     """Open the home and start a host on it. Raises ConfigError that says what is wrong and the way out."""
     home = settings.home
     check_store(settings.store)
-    catalogue = Catalogue(agents(settings))
+    hosted = [*agents(settings)]
+    catalogue, tools = Catalogue(hosted), registry(settings)
+    check_tools(hosted, tools)
+    bindings = check_bindings((b.binding() for b in settings.bindings), catalogue.terms())
     check_home(home)
     marks = landmarks()
-    with ExitStack() as undo:
+    async with AsyncExitStack() as undo:
         held = undo.enter_context(lock(home))
         store = await open_store(home, catalogue, settings, marks)
         undo.callback(store.close)
@@ -88,13 +105,33 @@ async def build(settings: Settings) -> Served:
                 catalogue=catalogue,
                 limits=settings.limits.limits(),
                 landmarks=marks,
+                folders=DiskFolders(home / SESSIONS),
+                fetch=LateFetch(),
                 version=tenure.__version__,
+                bindings=bindings,
+                tools=tools,
+                retention_days=settings.retention.after_days,
             )
         )
+        tools.on_change(catalogue.refresh)
         key = await bootstrap(host, home)
+        undo.push_async_callback(tools.stop)
+        await tools.start()
+        tell_absent(hosted, tools)
         await host.start()
         undo.pop_all()
-    return Served(host, create_app(host, options(settings), version=tenure.__version__), key, store, held)
+    app = create_app(host, options(settings), version=tenure.__version__)
+    return Served(host, app, key, store, held, tools)
+
+
+class LateFetch:
+    """Loads the client for other servers when a file is first fetched: most servers never need it."""
+
+    async def fetch(self, url: str, most: int) -> Fetched:
+        """What the URL names."""
+        from tenure.fetch import HttpsFetch
+
+        return await HttpsFetch().fetch(url, most)
 
 
 def check_store(url: str | None) -> None:
@@ -152,20 +189,86 @@ def options(settings: Settings) -> Options:
 
 def agents(settings: Settings) -> Iterator[Agent]:
     """Every agent that the settings name: from files, installed packages, tenure.toml, and the demo."""
-    found = [agent for module in settings.modules for agent in load_agents(module)]
+    found = [agent for module in settings.modules for agent in agents_in(module)]
     if settings.entry_points:
         found += installed_agents()
     if settings.demo:
-        found.append(longhaul)
+        found += [longhaul, concierge]
     attempts = settings.limits.max_attempts
     hosted = {name: in_process(definition, attempts) for name, definition in by_name(found).items()}
     if settings.demo:
         check_free("scripted", hosted)
-        scripted = Agent(name="scripted", runner=ScriptedRunner(), policy=Policy(max_attempts=attempts))
+        policy = Policy(max_attempts=attempts, tools=ANY, state=StatePolicy(scopes=SCOPES))
+        scripted = Agent(name="scripted", runner=ScriptedRunner(), policy=policy)
         hosted["scripted"] = scripted
     for name, table in settings.agents.items():
-        hosted[name] = configured(name, table, attempts)
+        hosted[name] = configured(name, table, attempts, hosted)
     return iter(hosted.values())
+
+
+def agents_in(module: str) -> list[AnyAgent]:
+    """The agents of a module, which may hold tools alone. Raises ConfigError if it holds neither."""
+    return load_agents(module, required=not load_things(module, ToolDefinition))
+
+
+def registry(settings: Settings) -> Registry:
+    """Every tool that the settings name: of the modules that hold agents, of servers, and the demo's."""
+    found: list[AnyTool] = [*demo_tools.TOOLS] if settings.demo else []
+    targets = [table.target for table in settings.agents.values() if table.target]
+    for module in (*settings.modules, *targets):
+        found += load_things(module, ToolDefinition)
+    if settings.entry_points:
+        found += installed_things(ToolDefinition)
+    called = [FunctionTool(tool) for tool in distinct(found)]
+    return Registry(called, [server(name, table) for name, table in settings.mcp.items()])
+
+
+def distinct(tools: Iterable[AnyTool]) -> list[AnyTool]:
+    """The same tools, each once: a module may import those of another."""
+    return list({id(tool): tool for tool in tools}.values())
+
+
+def server(name: str, table: McpSettings) -> ToolServer:
+    """A server of tools that tenure.toml names. Raises ConfigError where the extra isn't installed."""
+    try:
+        from tenure.tools.mcp import McpServer
+    except ModuleNotFoundError as missing:
+        raise ConfigError(
+            f"[mcp.{name}] needs the extra mcp ({missing.name} isn't there). Install it: "
+            "pip install 'tenure[mcp]'."
+        ) from missing
+    return McpServer(
+        ServerTable(
+            name=name,
+            reach=reach(table),
+            replay={pattern: Replay(kind) for pattern, kind in table.replay.items()},
+            timeout_s=table.timeout_s,
+        ),
+        tenure.__version__,
+    )
+
+
+def reach(table: McpSettings) -> Program | Endpoint:
+    """How a server of tools is reached."""
+    if table.command is not None:
+        env = {name: value.get_secret_value() for name, value in table.env.items()}
+        return Program(command=table.command, env=env, folder=table.folder)
+    assert table.url is not None  # the settings hold one of the two
+    headers = {name: value.get_secret_value() for name, value in table.headers.items()}
+    return Endpoint(url=table.url, headers=headers)
+
+
+def check_tools(hosted: Iterable[Agent], tools: Registry) -> None:
+    """Refuse agents that name tools which can't be there. Raises ConfigError."""
+    for agent in hosted:
+        tools.check(agent.name, (*agent.policy.tools, *agent.policy.approvals))
+
+
+def tell_absent(hosted: Iterable[Agent], tools: Registry) -> None:
+    """Warn of what agents may use that isn't there. A server may offer it later."""
+    for agent in hosted:
+        for pattern in tools.absent(agent.policy.tools):
+            log.warning("The agent %s may use %r, which covers no tool as yet.", agent.name, pattern)
 
 
 def check_free(name: str, hosted: Mapping[str, Agent]) -> None:
@@ -179,25 +282,29 @@ def check_free(name: str, hosted: Mapping[str, Agent]) -> None:
 def in_process(definition: AnyAgent, max_attempts: int) -> Agent:
     """An agent that code defines, on its own terms."""
     policy = msgspec.structs.replace(definition.policy, max_attempts=max_attempts)
-    return Agent(name=definition.name, runner=InProcessRunner(definition), policy=policy)
+    runner = InProcessRunner(definition)
+    return Agent(name=definition.name, runner=runner, policy=policy, summarize=definition.summarize)
 
 
-def configured(name: str, table: AgentSettings, max_attempts: int) -> Agent:
-    """An agent that tenure.toml names. Its table may tighten what the code says."""
+def configured(name: str, table: AgentSettings, max_attempts: int, known: Mapping[str, Agent]) -> Agent:
+    """An agent that tenure.toml names, or one that is `known` and gets other terms. Raises ConfigError."""
+    if table.target is None:
+        if name not in known:
+            raise ConfigError(
+                f"agents.{name} has no target, and no agent of that name is here. Add target = "
+                '"module:agent", or serve the module that defines it.'
+            )
+        policy = table.policy(known[name].policy, max_attempts)
+        return msgspec.structs.replace(known[name], policy=policy)
     definitions = load_agents(table.target)
     if len(definitions) != 1:
         raise ConfigError(
             f"agents.{name}.target is {table.target!r}, which holds {len(definitions)} agents. "
             "Name one as module:agent."
         )
-    base = in_process(definitions[0], max_attempts).policy
-    policy = Policy(
-        deadline_s=base.deadline_s if table.deadline_s is None else table.deadline_s,
-        idle_s=table.idle_s,
-        max_output_bytes=table.max_output_bytes or base.max_output_bytes,
-        max_attempts=table.max_attempts or base.max_attempts,
-    )
-    return Agent(name=name, runner=InProcessRunner(definitions[0]), policy=policy)
+    policy = table.policy(definitions[0].policy, max_attempts)
+    runner = InProcessRunner(definitions[0])
+    return Agent(name=name, runner=runner, policy=policy, summarize=definitions[0].summarize)
 
 
 async def bootstrap(host: Host, home: Path) -> str:
@@ -275,6 +382,8 @@ def set_up_logging(settings: Settings) -> None:
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
     logging.getLogger("uvicorn.error").addFilter(is_news)
+    for library in TALKATIVE:
+        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 def is_news(record: logging.LogRecord) -> bool:

@@ -12,6 +12,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
+from tenure.core.binding import Binding
 from tenure.core.command import CreateKey, InterruptRun, OpenSession, SendMessage
 from tenure.core.content import Content
 from tenure.core.entry import Recorded, lines_of, record
@@ -28,9 +29,11 @@ from tenure.host.catalogue import Agent, Catalogue
 from tenure.host.doctor import examine
 from tenure.host.fanout import Delivery, Ended
 from tenure.host.host import Host, Parts
+from tenure.ports.files import Fetch, NoFetch
 from tenure.ports.landmarks import NoLandmarks
 from tenure.ports.runner import RunContext
 from tenure.ports.store import Block
+from tenure.ports.tool import NO_TOOLS, Tools
 from tenure.stores.sqlite.batch import Tx
 from tenure.stores.sqlite.store import SqliteStore
 from tests.simulation.lane import Disk, SimLane
@@ -143,6 +146,12 @@ class Rooms:
         self.loop = loop
         self.disk = Disk()
         self.complaints = Complaints()
+        self.tools: Tools = NO_TOOLS
+        """What hosts that come up from now on can call."""
+        self.fetch: Fetch = NoFetch()
+        """How hosts that come up from now on reach what a URL names."""
+        self.bindings: tuple[Binding, ...] = ()
+        """To whom hosts that come up from now on send incoming events."""
         self._ids = SimIds(random.Random("rooms"))
         self._life: Life | None = None
         self._lives = 0
@@ -187,7 +196,11 @@ class Rooms:
                 catalogue=catalogue,
                 limits=limits,
                 landmarks=NoLandmarks(),
+                folders=self.disk.folders,
+                fetch=self.fetch,
+                tools=self.tools,
                 version="rooms",
+                bindings=self.bindings,
             )
         )
         await host.start()
@@ -382,7 +395,7 @@ def play(test: Callable[[Rooms], Coroutine[Any, Any, None]], seed: int | None) -
     finally:
         loop.close()
         logging.getLogger("tenure").removeHandler(rooms.complaints)
-        rooms.disk.db.close()
+        rooms.disk.close()
 
 
 async def _checked(rooms: Rooms, test: Callable[[Rooms], Coroutine[Any, Any, None]]) -> None:

@@ -100,6 +100,7 @@ async def test_free_slot_goes_to_the_user_with_the_fewest_live_runs(rooms: Rooms
     assert [await a.began() for a in ada] == [0, 0, 0, 11, 11, 12]
 
 
+@pytest.mark.sources("P11")
 @pytest.mark.parametrize("slots", [1, 2, 3])
 @in_virtual_time
 async def test_users_who_wait_are_served_in_turn_however_much_one_of_them_asked_for(

@@ -70,6 +70,7 @@ async def tidying(run: RunContext) -> AsyncIterator[Output]:
         await asyncio.sleep(YEAR)
 
 
+@pytest.mark.sources("D-O5")
 @in_virtual_time
 async def test_run_is_let_go_at_its_next_word_and_goes_on_as_the_next_attempt(rooms: Rooms) -> None:
     await rooms.up(agent(steady))

@@ -54,6 +54,7 @@ def opened(events: list[object]) -> str:
 # the first terminal signal
 
 
+@pytest.mark.sources("D-O8", "A8")
 @in_virtual_time
 async def test_first_verdict_counts_and_all_that_follows_is_late(rooms: Rooms) -> None:
     async def work(run: RunContext) -> AsyncIterator[Output]:
@@ -136,6 +137,7 @@ async def test_next_message_starts_while_the_last_runner_still_lingers(rooms: Ro
 # ends without a verdict
 
 
+@pytest.mark.sources("O21", "D-O7", "A8", "P2")
 @in_virtual_time
 async def test_stream_that_ends_without_a_verdict_has_failed(rooms: Rooms) -> None:
     async def work(run: RunContext) -> AsyncIterator[Output]:
@@ -172,6 +174,7 @@ class Refusing:
         raise ConnectionError("no route to the model")
 
 
+@pytest.mark.sources("D-M9")
 @in_virtual_time
 async def test_runner_that_can_not_even_begin_has_failed_with_its_reason(rooms: Rooms) -> None:
     await rooms.up(Agent(name="agent", runner=Refusing()))
@@ -223,6 +226,7 @@ class Hopeless(Exception):
         raise ValueError("no words")
 
 
+@pytest.mark.sources("O17", "O22")
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
@@ -274,6 +278,7 @@ async def test_reason_that_a_runner_gives_for_its_failure_is_kept_short(rooms: R
     assert end(await talk.say()) == ("failed", ("so " * 1_000)[:1_000])
 
 
+@pytest.mark.sources("N13")
 @pytest.mark.parametrize("status", ["completed", "failed", "cancelled", "timed_out"])
 @in_virtual_time
 async def test_runner_may_end_its_run_in_any_way_but_lost(rooms: Rooms, status: str) -> None:
@@ -304,6 +309,7 @@ def _whole() -> tuple[list[Output], list[object]]:
     ]
 
 
+@pytest.mark.sources("D-O9", "D-M15")
 @pytest.mark.parametrize("ending", ["fails", "raises", "vanishes", "is stopped", "times out", "completes"])
 @in_virtual_time
 async def test_what_was_begun_is_closed_before_the_run_ends_however_it_ends(
@@ -467,6 +473,7 @@ async def test_output_that_the_store_breaks_over_fails_its_run_and_the_session_g
 # what a run may use
 
 
+@pytest.mark.sources("R04")
 @in_virtual_time
 async def test_transcript_is_refused_to_a_run_whose_grant_lacks_it(rooms: Rooms) -> None:
     refusals: list[TenureError] = []

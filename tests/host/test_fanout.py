@@ -107,6 +107,7 @@ class Retiring(SqliteStore):
 # --- replay, then live
 
 
+@pytest.mark.sources("N01")
 @in_virtual_time
 async def test_replay_goes_over_into_live_with_exactly_one_up_to_date(rooms: Rooms) -> None:
     talk = await spoken(rooms)
@@ -134,6 +135,7 @@ async def test_follower_from_the_head_is_told_first_that_it_is_up_to_date(rooms:
         assert numbers(await follower.next()) == (head + 1, head + 1)
 
 
+@pytest.mark.sources("M02", "N02")
 @in_virtual_time
 async def test_follower_during_a_run_gets_every_entry_once_while_it_is_written(rooms: Rooms) -> None:
     talk = await talk_with(rooms, burst)
@@ -150,6 +152,7 @@ async def test_follower_during_a_run_gets_every_entry_once_while_it_is_written(r
     assert seen == await whole(talk)
 
 
+@pytest.mark.sources("P3", "A14", "D-N9")
 @pytest.mark.parametrize("watched", [True, False], ids=["from memory", "from the journal"])
 @in_virtual_time
 async def test_resume_at_every_cursor_gives_exactly_the_rest(rooms: Rooms, watched: bool) -> None:
@@ -221,6 +224,7 @@ async def test_block_that_was_delivered_before_is_dropped(rooms: Rooms) -> None:
     assert envelopes == (await whole(talk))[3:]
 
 
+@pytest.mark.sources("N06")
 @in_virtual_time
 async def test_blocks_of_other_sessions_and_of_unwatched_ones_disturb_nobody(rooms: Rooms) -> None:
     talk, _ = await blocks_of(rooms, 3)
@@ -232,6 +236,7 @@ async def test_blocks_of_other_sessions_and_of_unwatched_ones_disturb_nobody(roo
         assert await follower.next() is None
 
 
+@pytest.mark.sources("D-M17")
 @in_virtual_time
 async def test_commit_during_a_replay_is_neither_missed_nor_repeated(rooms: Rooms) -> None:
     talk = await spoken(rooms)
@@ -260,6 +265,7 @@ async def test_commit_during_a_replay_is_neither_missed_nor_repeated(rooms: Room
 # --- followers that fall behind
 
 
+@pytest.mark.sources("D-M8")
 @in_virtual_time
 async def test_follower_that_falls_behind_the_kept_blocks_pages_the_journal_and_misses_nothing(
     rooms: Rooms,
@@ -277,6 +283,7 @@ async def test_follower_that_falls_behind_the_kept_blocks_pages_the_journal_and_
         assert numbers(await slow.next()) == (again + 1, again + 1)
 
 
+@pytest.mark.sources("D-M8", "A15")
 @in_virtual_time
 async def test_big_blocks_are_kept_within_bounds_and_nobody_misses_one(rooms: Rooms) -> None:
     async def heavy(run: RunContext) -> AsyncIterator[Output]:
@@ -296,6 +303,7 @@ async def test_big_blocks_are_kept_within_bounds_and_nobody_misses_one(rooms: Ro
         assert 5 <= len(kept) <= 10
 
 
+@pytest.mark.sources("D-N8", "A15")
 @in_virtual_time
 async def test_slow_follower_stalls_neither_the_run_nor_the_others(rooms: Rooms) -> None:
     talk = await talk_with(rooms, burst)
@@ -307,6 +315,7 @@ async def test_slow_follower_stalls_neither_the_run_nor_the_others(rooms: Rooms)
         assert (await caught_up(slow))[0] == await whole(talk)
 
 
+@pytest.mark.sources("A14")
 @in_virtual_time
 async def test_retired_beginning_is_one_explicit_gap(rooms: Rooms) -> None:
     talk, _ = await blocks_of(rooms, 20)
@@ -376,6 +385,7 @@ async def test_follower_ends_at_once_with_the_reason_it_is_given(rooms: Rooms) -
         assert await other.next() == UpToDate(3)
 
 
+@pytest.mark.sources("D-M5")
 @in_virtual_time
 async def test_end_of_a_session_comes_after_what_its_followers_still_have_to_get(rooms: Rooms) -> None:
     talk, _ = await blocks_of(rooms, 5)
@@ -392,6 +402,7 @@ async def test_end_of_a_session_comes_after_what_its_followers_still_have_to_get
         assert await behind.next() == Ended("revoked")
 
 
+@pytest.mark.sources("N06")
 @in_virtual_time
 async def test_end_of_all_reaches_every_follower_of_every_session(rooms: Rooms) -> None:
     await rooms.up(agent(burst))
@@ -407,6 +418,7 @@ async def test_end_of_all_reaches_every_follower_of_every_session(rooms: Rooms) 
         assert [await follower.next() for follower in followers] == [Ended("draining")] * 10
 
 
+@pytest.mark.sources("D-M5")
 @in_virtual_time
 async def test_deleted_session_ends_its_streams_after_its_last_entry(rooms: Rooms) -> None:
     talk, _ = await blocks_of(rooms, 3)
@@ -435,6 +447,7 @@ async def test_follower_far_behind_a_deleted_session_ends_too(rooms: Rooms) -> N
         assert step == Ended("deleted")
 
 
+@pytest.mark.sources("N04")
 @in_virtual_time
 async def test_unwatched_session_keeps_no_blocks_in_memory(rooms: Rooms) -> None:
     talk, _ = await blocks_of(rooms, 2)
@@ -452,6 +465,7 @@ async def test_unwatched_session_keeps_no_blocks_in_memory(rooms: Rooms) -> None
     assert (fanout.streams, holders(watched)) == (0, nobody + 1)
 
 
+@pytest.mark.sources("N03")
 @in_virtual_time
 async def test_leaving_twice_counts_once(rooms: Rooms) -> None:
     talk, _ = await blocks_of(rooms, 2)

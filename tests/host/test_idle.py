@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 
+import pytest
+
 from tenure.core.limits import Limits
 from tenure.core.output import Output, Text, completed
 from tenure.ports.runner import RunContext
@@ -37,6 +39,7 @@ async def opened(rooms: Rooms, count: int) -> list[Talk]:
     return talks
 
 
+@pytest.mark.sources("M07", "N04", "D-M10")
 @in_virtual_time
 async def test_thousand_idle_sessions_take_no_task_and_no_step(rooms: Rooms) -> None:
     await rooms.up(agent(echo), limits=PLENTY)

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 
 from tenure.core.event import MessageDelta, RunFinished, RunInterrupting
 from tenure.core.output import Output, Said, Text, ToolCompleted, ToolStarted, completed, failed
+from tenure.errors import TenureError
 from tenure.host.journal import CONGESTED_BYTES
 from tenure.ports.runner import RunContext
 from tests.host.rooms import Rooms, Work, end, facts, in_virtual_time, said, second, talk_with
@@ -48,6 +50,7 @@ async def test_slow_disk_makes_the_runner_wait_and_all_arrives_in_order(rooms: R
     assert (said(events), end(events)) == (whole(2_000), ("completed", ""))
 
 
+@pytest.mark.sources("D-O12")
 @in_virtual_time
 async def test_what_gathers_while_a_commit_is_under_way_goes_in_one_append(rooms: Rooms) -> None:
     async def work(run: RunContext) -> AsyncIterator[Output]:
@@ -65,6 +68,7 @@ async def test_what_gathers_while_a_commit_is_under_way_goes_in_one_append(rooms
     assert len(blocks) <= 5  # opened, started, the first word, what gathered, the end
 
 
+@pytest.mark.sources("D-M18")
 @in_virtual_time
 async def test_full_disk_makes_the_runner_wait_and_all_arrives_once_there_is_space(rooms: Rooms) -> None:
     yielded: list[int] = []
@@ -96,6 +100,28 @@ async def test_disk_that_fills_and_empties_all_the_time_loses_and_repeats_nothin
     events = await talk.answer(receipt)
 
     assert (said(events), end(events)) == (whole(1_500), ("completed", ""))
+
+
+@in_virtual_time
+async def test_words_between_acts_that_find_no_space_arrive_once_and_in_order(rooms: Rooms) -> None:
+    async def work(run: RunContext) -> AsyncIterator[Output]:
+        for number in range(4):
+            yield Text(f"{number} ")
+            with suppress(TenureError):
+                await run.state.set("conversation", "at", number)
+        yield completed()
+
+    talk = await talk_with(rooms, work)
+    rooms.lane.delay = 0.1
+    for _ in range(40):
+        receipt = await talk.send()
+        while talk.run(receipt).finished_at is None:
+            rooms.lane.full = not rooms.lane.full
+            await asyncio.sleep(rooms.loop.random.choice((0.05, 0.1, 0.2, 0.3, 0.5)))
+        rooms.lane.full = False
+        events = await talk.answer(receipt)
+
+        assert (said(events), end(events)) == ("0 1 2 3 ", ("completed", ""))
 
 
 @in_virtual_time

@@ -81,6 +81,7 @@ ODD: dict[str, object] = {
 }
 
 
+@pytest.mark.sources("O13", "D-O11")
 @pytest.mark.parametrize("name", ODD)
 @in_virtual_time
 async def test_output_that_can_not_be_taken_is_warned_of_and_costs_nothing_else(

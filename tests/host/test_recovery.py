@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import pytest
+
 from tenure.core.command import InterruptRun
 from tenure.core.entry import Recorded
 from tenure.core.event import (
@@ -62,6 +64,7 @@ def attempts(events: list[Recorded]) -> list[int]:
     return [e.event.attempt for e in events if isinstance(e.event, RunStarted | RunRetried)]
 
 
+@pytest.mark.sources("R04", "P8", "D-O5", "A7")
 @in_virtual_time
 async def test_run_goes_on_as_the_next_attempt_with_the_same_message_and_grant(rooms: Rooms) -> None:
     talk = await interrupted_work(rooms)
@@ -85,6 +88,7 @@ async def test_run_goes_on_as_the_next_attempt_with_the_same_message_and_grant(r
     ]
 
 
+@pytest.mark.sources("D-N16")
 @in_virtual_time
 async def test_what_was_read_before_the_crash_is_there_byte_for_byte(rooms: Rooms) -> None:
     talk = await interrupted_work(rooms)
@@ -95,6 +99,7 @@ async def test_what_was_read_before_the_crash_is_there_byte_for_byte(rooms: Room
     assert (await rooms.host.store.page(talk.session_id, 0, 1_000)).spans[: len(before)] == before
 
 
+@pytest.mark.sources("A7")
 @in_virtual_time
 async def test_run_is_lost_after_its_last_attempt_and_its_words_are_kept(rooms: Rooms) -> None:
     limited = Policy(deadline_s=None, max_attempts=3)
@@ -162,6 +167,7 @@ async def test_deadline_holds_for_a_new_attempt_too(rooms: Rooms) -> None:
     )
 
 
+@pytest.mark.sources("D-M16")
 @in_virtual_time
 async def test_waiting_messages_survive_and_are_answered_in_order(rooms: Rooms) -> None:
     talk = await interrupted_work(rooms)
@@ -230,6 +236,7 @@ async def test_run_of_an_agent_that_is_not_hosted_any_more_fails_and_what_waits_
     assert end(await (await rooms.open("another")).say()) == ("completed", "")
 
 
+@pytest.mark.sources("R04", "P8")
 @in_virtual_time
 async def test_transcript_stays_refused_to_an_attempt_on_a_host_that_allows_more(rooms: Rooms) -> None:
     async def nosy(run: RunContext) -> AsyncIterator[Output]:
@@ -269,6 +276,7 @@ async def test_hundred_runs_go_on_at_once_and_those_that_waited_for_a_slot_after
     assert rooms.host.telemetry.requeued == 60
 
 
+@pytest.mark.sources("P1", "A3")
 @in_virtual_time
 async def test_crash_at_every_moment_of_a_conversation_loses_no_acknowledged_message(rooms: Rooms) -> None:
     async def echo(run: RunContext) -> AsyncIterator[Output]:

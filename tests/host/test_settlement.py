@@ -91,6 +91,7 @@ async def test_stop_of_somebody_who_went_away_is_carried_out(rooms: Rooms) -> No
     assert end([await talk.until(RunFinished)]) == ("cancelled", "interrupted")
 
 
+@pytest.mark.sources("D-O5", "A7")
 @in_virtual_time
 async def test_reader_who_goes_away_stops_nothing(rooms: Rooms) -> None:
     talk = await talk_with(rooms, echo)
@@ -105,6 +106,7 @@ async def test_reader_who_goes_away_stops_nothing(rooms: Rooms) -> None:
 # --- what begins with the end
 
 
+@pytest.mark.sources("P2")
 @in_virtual_time
 async def test_next_message_begins_in_the_commit_that_ends_the_run(rooms: Rooms) -> None:
     talk = await talk_with(rooms, echo)
@@ -122,6 +124,7 @@ async def test_next_message_begins_in_the_commit_that_ends_the_run(rooms: Rooms)
     assert kinds[-3:] == ["MessageCompleted", "RunFinished", "RunStarted"]
 
 
+@pytest.mark.sources("M08")
 @in_virtual_time
 async def test_waiting_messages_are_answered_first_in_first_out(rooms: Rooms) -> None:
     talk = await talk_with(rooms, echo)
@@ -132,6 +135,7 @@ async def test_waiting_messages_are_answered_first_in_first_out(rooms: Rooms) ->
     assert [receipt.queue_position for receipt in receipts] == list(range(20))
 
 
+@pytest.mark.sources("D-M4", "A3")
 @in_virtual_time
 async def test_message_that_comes_as_the_run_ends_is_answered_whatever_comes_first(rooms: Rooms) -> None:
     talk = await talk_with(rooms, echo)
@@ -143,6 +147,7 @@ async def test_message_that_comes_as_the_run_ends_is_answered_whatever_comes_fir
         assert said(await talk.answer(await talk.send("two"))) == "two "
 
 
+@pytest.mark.sources("D-M13")
 @in_virtual_time
 async def test_held_queue_waits_for_the_next_message(rooms: Rooms) -> None:
     talk = await talk_with(rooms, echo)
@@ -158,6 +163,7 @@ async def test_held_queue_waits_for_the_next_message(rooms: Rooms) -> None:
     assert said(await talk.answer(last)) == "release "
 
 
+@pytest.mark.sources("D-M13")
 @in_virtual_time
 async def test_waiting_messages_go_on_after_a_stop_that_says_so(rooms: Rooms) -> None:
     talk = await talk_with(rooms, echo)
@@ -190,6 +196,7 @@ async def test_settlement_waits_for_space_and_the_next_message_after_it(rooms: R
     assert [content for _, content, _ in await talk.lines()] == ["one", "one ", "two", "two "]
 
 
+@pytest.mark.sources("D-O10")
 @in_virtual_time
 async def test_run_of_a_session_that_is_deleted_as_it_ends_has_one_outcome(rooms: Rooms) -> None:
     await rooms.up(agent(echo))

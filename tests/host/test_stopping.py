@@ -147,6 +147,7 @@ async def begun(rooms: Rooms, work: Work, policy: Policy = UNHURRIED) -> Talk:
 # --- stages of an interrupt
 
 
+@pytest.mark.sources("N09")
 @in_virtual_time
 async def test_runner_that_listens_says_its_last_words_and_ends_cancelled(rooms: Rooms) -> None:
     talk = await begun(rooms, polite)
@@ -238,6 +239,7 @@ async def test_asking_again_changes_nothing(rooms: Rooms) -> None:
     assert (second(finished.at), len(asked)) == (5, 1)
 
 
+@pytest.mark.sources("P9", "O20", "D-O4", "A6")
 @pytest.mark.parametrize("force", [False, True], ids=["asked", "forced"])
 @pytest.mark.parametrize("habit", HABITS)
 @in_virtual_time
@@ -287,6 +289,7 @@ async def test_session_of_an_abandoned_run_goes_on_and_its_late_words_are_refuse
     await talk.stop()
     await talk.until(RunFinished)
     assert said(await talk.say("next")) == "fine"
+    await asyncio.sleep(1)
     assert rooms.host.executing == 0
     late = await talk.until(lambda e: isinstance(e.event, RunnerWarning) and e.event.code == "late_result")
 
@@ -301,6 +304,7 @@ async def test_session_of_an_abandoned_run_goes_on_and_its_late_words_are_refuse
     assert rooms.host.telemetry.abandoned == 1
 
 
+@pytest.mark.sources("D-M12")
 @in_virtual_time
 async def test_stop_that_comes_before_the_runner_has_begun_is_not_missed(rooms: Rooms) -> None:
     talk = await talk_with(rooms, polite)
@@ -343,6 +347,7 @@ async def test_closing_a_session_stops_its_run(rooms: Rooms) -> None:
     assert finished.event == RunFinished(status="cancelled", reason="interrupted")
 
 
+@pytest.mark.sources("M16")
 @in_virtual_time
 async def test_deleting_a_session_cancels_its_runner_at_once(rooms: Rooms) -> None:
     left: list[float] = []
@@ -371,6 +376,7 @@ def deadline(seconds: float) -> Policy:
     return Policy(deadline_s=seconds)
 
 
+@pytest.mark.sources("O24", "O22")
 @pytest.mark.parametrize(
     ("work", "at", "outcome"),
     [
@@ -465,6 +471,7 @@ async def test_stop_by_a_person_after_the_deadline_stays_a_time_out_and_may_be_f
     )
 
 
+@pytest.mark.sources("R11", "R18")
 @in_virtual_time
 async def test_silence_beyond_the_idle_limit_times_the_run_out(rooms: Rooms) -> None:
     async def work(run: RunContext) -> AsyncIterator[Output]:

@@ -10,19 +10,22 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from tenure.core.command import (
+    ChangeMessage,
     CloseSession,
     CreateKey,
     InterruptRun,
     OpenSession,
+    RetryRun,
     SendMessage,
     UpdateSession,
 )
 from tenure.core.ids import KEY, MESSAGE, RUN, SESSION
 from tenure.core.principal import Principal
-from tenure.core.view import InterruptReceipt, KeyInfo, MessageReceipt, SessionInfo
+from tenure.core.view import InterruptReceipt, KeyInfo, MessageInfo, MessageReceipt, SessionInfo
 from tenure.errors import TenureError
 from tenure.host.catalogue import Catalogue
 from tenure.host.claims import Claims
+from tenure.host.files import Files
 from tenure.host.tasks import Tasks
 from tenure.ports.clock import Clock, Ids
 from tenure.ports.store import Admission, Answer, Idempotency, Stamp, Store
@@ -40,6 +43,7 @@ class Commands:
         clock: Clock,
         ids: Ids,
         catalogue: Catalogue,
+        files: Files,
         claims: Claims,
         tasks: Tasks,
         purge: Callable[[], None],
@@ -48,6 +52,7 @@ class Commands:
         self._clock = clock
         self._ids = ids
         self._catalogue = catalogue
+        self._files = files
         self._claims = claims
         self._tasks = tasks
         self._purge = purge
@@ -85,16 +90,18 @@ class Commands:
         """Reopen a closed session. Raises TenureError `capacity`."""
         return await self._store.reopen_session(self._stamp(by, idem), session_id)
 
-    async def delete_session(self, by: Principal, session_id: str) -> None:
-        """Delete a session. Its rows are freed soon after."""
-        await self._store.delete_session(self._stamp(by), session_id)
+    async def delete_session(self, by: Principal, session_id: str) -> int:
+        """Delete a session. Its rows are freed soon after, but for what this many forks share with it."""
+        sharing = await self._store.delete_session(self._stamp(by), session_id)
         self._purge()
         self._claims.wake()
+        return sharing
 
     async def send(
         self, by: Principal, session_id: str, ask: SendMessage, idem: Idempotency | None
     ) -> Answer[MessageReceipt]:
         """Admit a message. The receipt says what was decided."""
+        self._files.check(session_id, ask.content)
         return await self._whole(self._send(by, session_id, ask, idem), "send")
 
     async def _send(
@@ -124,6 +131,53 @@ class Commands:
     ) -> Answer[InterruptReceipt]:
         stamp, next_run = self._stamp(by, idem), self._ids.new(RUN)
         answer, wake = await self._store.interrupt(stamp, session_id, ask, self._claims.lease, next_run)
+        self._claims.follow(wake)
+        return answer
+
+    async def change_message(
+        self, by: Principal, session_id: str, message_id: str, ask: ChangeMessage
+    ) -> MessageInfo:
+        """Edit or promote a waiting message. Raises `not_waiting`, `stale`, `unsupported`, `not_running`."""
+        if ask.content is not None:
+            self._files.check(session_id, ask.content)
+        return await self._whole(self._change(by, session_id, message_id, ask), "change of a message")
+
+    async def _change(
+        self, by: Principal, session_id: str, message_id: str, ask: ChangeMessage
+    ) -> MessageInfo:
+        stamp, lease = self._stamp(by), self._claims.lease
+        info, wake = await self._store.change_message(
+            stamp, session_id, message_id, ask, lease, self._ids.new(RUN)
+        )
+        self._claims.follow(wake)
+        return info
+
+    async def withdraw_message(
+        self, by: Principal, session_id: str, message_id: str, if_version: int | None = None
+    ) -> None:
+        """Withdraw a waiting message. Raises TenureError `not_waiting` or `stale`."""
+        await self._whole(self._withdraw(by, session_id, message_id, if_version), "withdrawal")
+
+    async def _withdraw(
+        self, by: Principal, session_id: str, message_id: str, if_version: int | None
+    ) -> None:
+        stamp, lease = self._stamp(by), self._claims.lease
+        wake = await self._store.withdraw_message(
+            stamp, session_id, message_id, if_version, lease, self._ids.new(RUN)
+        )
+        self._claims.follow(wake)
+
+    async def retry_run(
+        self, by: Principal, run_id: str, ask: RetryRun, idem: Idempotency | None
+    ) -> Answer[MessageReceipt]:
+        """Run the message of a failed last turn again. Raises TenureError `conflict` or `busy`."""
+        return await self._whole(self._retry(by, run_id, ask, idem), "retry")
+
+    async def _retry(
+        self, by: Principal, run_id: str, ask: RetryRun, idem: Idempotency | None
+    ) -> Answer[MessageReceipt]:
+        stamp, lease = self._stamp(by, idem), self._claims.lease
+        answer, wake = await self._store.retry_run(stamp, run_id, ask, lease, self._ids.new(RUN))
         self._claims.follow(wake)
         return answer
 

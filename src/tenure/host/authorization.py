@@ -4,13 +4,36 @@ The grant itself is made by core inside the transaction that stores the run, so 
 without one. This room brings the terms in and stands at the door when a run uses something.
 """
 
+from collections.abc import Iterable
+
 from tenure.core.grant import Descriptor, Grant, Policy, Terms
+from tenure.core.tool import ToolTerms, matches, most_exact
 from tenure.errors import Code, TenureError
+from tenure.ports.tool import Tool
 
 
-def terms_of(agent: str, descriptor: Descriptor, policy: Policy) -> Terms:
-    """Manifest and policy of one agent, met."""
-    return Terms(agent=agent, descriptor=descriptor, policy=policy)
+def terms_of(agent: str, descriptor: Descriptor, policy: Policy, tools: Iterable[Tool] = ()) -> Terms:
+    """Manifest and policy of one agent, met among the tools that there are."""
+    both = [tool for tool in tools if _covered(tool, policy.tools) and _covered(tool, descriptor.tools)]
+    granted = tuple(tool_terms(tool, policy) for tool in both)
+    return Terms(agent=agent, descriptor=descriptor, policy=policy, tools=granted)
+
+
+def tool_terms(tool: Tool, policy: Policy) -> ToolTerms:
+    """The terms of one tool: its own, but for when people are asked, which the policy may say."""
+    name = tool.info.name
+    rule = most_exact(policy.approvals, name)
+    return ToolTerms(
+        name=name,
+        source=tool.source,
+        approval=tool.approval if rule is None else policy.approvals[rule],
+        replay=tool.replay,
+        role=tool.role,
+    )
+
+
+def _covered(tool: Tool, patterns: Iterable[str]) -> bool:
+    return any(matches(pattern, tool.info.name) for pattern in patterns)
 
 
 def require(grant: Grant, api: str) -> None:

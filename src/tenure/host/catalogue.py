@@ -1,14 +1,20 @@
 """The catalogue: which agents this host has, and who runs them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from tenure.core.grant import Policy, Terms
+from tenure.core.grant import Policy, Terms, make_grant
+from tenure.core.history import Summarize
+from tenure.core.principal import Author, Role
+from tenure.core.tool import matches
 from tenure.core.view import AgentInfo
 from tenure.errors import Code, TenureError
 from tenure.host.authorization import terms_of
 from tenure.ports.runner import Runner
+from tenure.ports.tool import NO_TOOLS, Tools
+
+_STRONGEST = Author(tenant="", user="", role=Role.ADMIN)
 
 
 class Agent(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,18 +23,55 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     runner: Runner
     policy: Policy = Policy()
+    summarize: Summarize | None = None
+    """What makes the summary of a compaction; None for one that needs no model."""
 
-    @property
-    def terms(self) -> Terms:
-        """What its runs are granted at most."""
-        return terms_of(self.name, self.runner.descriptor, self.policy)
+
+class LiveTerms(Mapping[str, Terms]):
+    """The terms of every agent as they are now: tools come and go. The store's thread reads them too.
+
+    Whoever reads sees one state or the next, never half of it: it is replaced whole.
+    """
+
+    def __init__(self) -> None:
+        self._now: dict[str, Terms] = {}
+
+    def replace(self, terms: dict[str, Terms]) -> None:
+        """From now on these hold."""
+        self._now = terms
+
+    def __getitem__(self, agent: str) -> Terms:
+        return self._now[agent]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._now)
+
+    def __len__(self) -> int:
+        return len(self._now)
 
 
 class Catalogue:
-    """All agents of a host, by name."""
+    """All agents of a host, by name, and what their runs are granted at most."""
 
     def __init__(self, agents: Iterable[Agent]) -> None:
         self._agents = {agent.name: agent for agent in agents}
+        self._terms = LiveTerms()
+        self.equip(NO_TOOLS)
+
+    def equip(self, tools: Tools) -> None:
+        """Resolve the agents' tools among these, from now on. A host does that with the tools it has."""
+        self._tools: Tools = tools
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Resolve the agents' tools anew. Runs that begin later have them; grants don't change."""
+        present = self._tools.all()
+        self._terms.replace(
+            {
+                name: terms_of(name, agent.runner.descriptor, agent.policy, present)
+                for name, agent in self._agents.items()
+            }
+        )
 
     def agent(self, name: str) -> Agent:
         """The agent `name`. Raises TenureError `unknown_agent` that says which there are."""
@@ -39,23 +82,33 @@ class Catalogue:
             raise TenureError(Code.UNKNOWN_AGENT, detail, agent=name)
         return agent
 
-    def terms(self) -> dict[str, Terms]:
-        """The terms of every agent."""
-        return {name: agent.terms for name, agent in self._agents.items()}
+    def terms(self) -> Mapping[str, Terms]:
+        """The terms of every agent. What is returned stays true when tools come and go."""
+        return self._terms
 
     def agents(self) -> list[AgentInfo]:
         """The catalogue as clients see it, by name."""
-        return [_info(self._agents[name]) for name in sorted(self._agents)]
+        return [_info(self._terms[name]) for name in sorted(self._agents)]
 
 
-def _info(agent: Agent) -> AgentInfo:
-    terms = agent.terms
+def _info(terms: Terms) -> AgentInfo:
+    granted = make_grant(terms, _STRONGEST)
     return AgentInfo(
-        name=agent.name,
+        name=terms.agent,
         runner=terms.descriptor.runner,
         description=terms.descriptor.description,
         capabilities=terms.descriptor.capabilities,
         apis=tuple(sorted(set(terms.policy.apis) & set(terms.descriptor.permissions))),
         deadline_s=terms.policy.deadline_s,
         healthy=True,
+        tools=terms.tools,
+        tools_absent=tuple(
+            pattern
+            for pattern in terms.policy.tools
+            if not any(matches(pattern, tool.name) for tool in terms.tools)
+        ),
+        resources=granted.resources,
+        operations=granted.operations,
+        storage=granted.storage,
+        state_scopes=granted.state.scopes if granted.state.enabled else (),
     )

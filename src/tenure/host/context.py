@@ -1,13 +1,20 @@
 """What one attempt is offered: the run context of the runner port, each use judged by the grant."""
 
 import asyncio
+from copy import deepcopy
 
 import msgspec
 
+from tenure.core.approval import Decided
 from tenure.core.content import Content, text_of
 from tenure.core.grant import HISTORY, Grant
+from tenure.core.origin import Origin
 from tenure.core.view import TranscriptPage
 from tenure.host.authorization import require
+from tenure.host.files import RunFiles
+from tenure.host.states import AttemptState
+from tenure.host.steering import SteeringRoom, Take
+from tenure.host.tools import ToolRoom
 from tenure.ports.store import Start, Store
 
 
@@ -27,12 +34,26 @@ class Incoming(msgspec.Struct, frozen=True):
 class Attempt:
     """The run context of one attempt."""
 
-    def __init__(self, start: Start, store: Store) -> None:
+    def __init__(
+        self,
+        start: Start,
+        store: Store,
+        take: Take,
+        files: RunFiles,
+        state: AttemptState,
+        tools: ToolRoom,
+    ) -> None:
         self._start = start
+        self._grant = start.grant
         self._store = store
+        self.files = files
+        self.state = state
+        self.tools = tools
+        self.steering = SteeringRoom(start.run_id, take, self.stopped)
         self._stopped = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
+        self._paused_at: float | None = None
 
     @property
     def run_id(self) -> str:
@@ -48,12 +69,21 @@ class Attempt:
 
     @property
     def grant(self) -> Grant:
-        return self._start.grant
+        # A copy for each who asks, since a grant holds mappings: what the host judges by is out of reach.
+        return deepcopy(self._grant)
 
     @property
     def message(self) -> Incoming:
         start = self._start
         return Incoming(start.message_id, start.content, start.author.user)
+
+    @property
+    def origin(self) -> Origin:
+        return self._start.origin
+
+    @property
+    def decisions(self) -> tuple[Decided, ...]:
+        return self._start.decisions
 
     @property
     def stopping(self) -> bool:
@@ -62,14 +92,30 @@ class Attempt:
     @property
     def seconds_left(self) -> float | None:
         limit = self._start.grant.deadline_s
-        return None if limit is None else max(0.0, limit - (self._loop.time() - self._began))
+        now = self._loop.time() if self._paused_at is None else self._paused_at
+        return None if limit is None else max(0.0, limit - (now - self._began))
 
     async def stopped(self) -> None:
         await self._stopped.wait()
 
     async def transcript(self, cursor: str | None = None, limit: int = 100) -> TranscriptPage:
-        require(self._start.grant, HISTORY)
+        require(self._grant, HISTORY)
         return await self._store.transcript(self._start.session_id, cursor, limit)
+
+    def pause(self) -> None:
+        """The run waits: its time stands still."""
+        self._paused_at = self._loop.time()
+
+    def resume(self) -> None:
+        """The run goes on: what it waited doesn't count."""
+        if self._paused_at is not None:
+            self._began += self._loop.time() - self._paused_at
+            self._paused_at = None
+
+    def reduce(self, removed: tuple[str, ...]) -> None:
+        """The run may touch less from here on."""
+        self._grant = self._grant.without(removed)
+        self.state.reduce(removed)
 
     def stop(self) -> None:
         """Ask the runner to stop at its next safe point."""

@@ -7,21 +7,24 @@ dead and its output refused. This is the one place where whatever a runner raise
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from enum import StrEnum
 from typing import cast
 
 import msgspec
 
 from tenure.core.assembly import Assembly, Piece
+from tenure.core.budget import EXHAUSTED
 from tenure.core.entry import Entry, entry
-from tenure.core.event import Event, MessageCompleted, ReasoningCompleted, RunnerWarning
-from tenure.core.ids import MESSAGE
+from tenure.core.event import ArtifactFailed, Event, MessageCompleted, ReasoningCompleted, RunnerWarning
+from tenure.core.ids import EFFECT, MESSAGE
 from tenure.core.output import (
+    Artifact,
     Output,
     Reasoning,
     Said,
     Spent,
+    StateUpdate,
     Text,
     ToolCompleted,
     ToolStarted,
@@ -30,6 +33,7 @@ from tenure.core.output import (
 )
 from tenure.core.run import RUN, RunState
 from tenure.core.sequence import SequenceRule
+from tenure.errors import Code, TenureError
 from tenure.host.context import Attempt
 from tenure.host.journal import RunJournal
 from tenure.host.stopping import Stopping
@@ -43,7 +47,7 @@ BREATH = 64
 LATE_WARNINGS = 10
 MOST_REASON = 1_000
 _INTERRUPTED = Verdict(status=RunState.CANCELLED, reason="interrupted")
-_OUTPUTS = (Text, Said, Reasoning, ToolStarted, ToolCompleted, Spent, Verdict)
+_OUTPUTS = (Text, Said, Reasoning, ToolStarted, ToolCompleted, Spent, Artifact, StateUpdate, Verdict)
 
 
 class Phase(StrEnum):
@@ -77,17 +81,22 @@ class Execution:
         self.late: list[str] = []
         self.releasing = False
         self._runner = runner
-        self._context = context
+        self.context = context
         self._journal = journal
         self._clock = clock
         self._rule = SequenceRule()
         self._assembly = Assembly(lambda: ids.new(MESSAGE))
         self._bytes = 0
+        self._made: Artifact | StateUpdate | None = None
+        self.weigh: Callable[[], Awaitable[bool]] | None = None
+        """Whether the run may go on after what it spent; None if it has no budget."""
         self._most_bytes = start.grant.max_output_bytes
         self._listens = start.grant.idle_s is not None
         self._phase = Phase.SPEAKING
         loop = asyncio.get_running_loop()
         self.outcome: asyncio.Future[Verdict | None] = loop.create_future()
+        self.parting: list[Event] = []
+        """What is recorded with the end of the run, if it completes."""
         self.gone: asyncio.Future[None] = loop.create_future()
 
     # --- the runner's task
@@ -95,7 +104,8 @@ class Execution:
     async def pump(self) -> None:
         """Read the runner to its end. The first verdict counts; what comes later is noted as late."""
         try:
-            await self._read(self._runner.run(self._context))
+            await self.context.files.prepare()
+            await self._read(self._runner.run(self.context))
         except asyncio.CancelledError:
             self.conclude(None if self.releasing else _INTERRUPTED)
         except Exception as error:
@@ -104,12 +114,22 @@ class Execution:
         finally:
             self.conclude(failed("runner_ended"))
 
+    def over(self, _pump: "asyncio.Task[None]") -> None:
+        """The runner's task is over. One that was cancelled before it began has concluded nothing."""
+        self.conclude(None if self.releasing else _INTERRUPTED)
+
     async def _read(self, outputs: AsyncIterator[Output]) -> None:
         unbroken = 0
         try:
             async for output in outputs:
                 if type(output) is not Text or not self._say(output):
                     self._hear(output)
+                    if isinstance(self._made, Artifact):
+                        await self._keep(self._made)
+                    elif self._made is not None:
+                        await self._update(self._made)
+                    elif isinstance(output, Spent | ToolStarted) and await self._is_spent():
+                        return
                 unbroken += 1
                 if self.releasing:
                     self.conclude(None)
@@ -123,6 +143,42 @@ class Execution:
         finally:
             if isinstance(outputs, AsyncGenerator):
                 await outputs.aclose()
+
+    async def _is_spent(self) -> bool:
+        """Look at the budget before the runner goes on: what it spent stands in the journal by then."""
+        if self.weigh is None or not self.speaking:
+            return False
+        await self.sent()
+        if not self.speaking or await self.weigh():
+            return False
+        self.conclude(failed(EXHAUSTED))
+        return True
+
+    async def _keep(self, made: Artifact) -> None:
+        """Keep a file that the runner put out, where it stands among its outputs."""
+        self._made = None
+        try:
+            await self.context.files.save(made.name, made.data, made.media_type)
+        except TenureError as refusal:
+            if refusal.code is Code.FENCED:
+                self.conclude(None)
+                return
+            self._record(Piece(ArtifactFailed(name=_cut(made.name, 200), reason=_cut(refusal.detail, 1_000))))
+        except OSError as error:
+            self._record(Piece(ArtifactFailed(name=_cut(made.name, 200), reason=_reason(error))))
+
+    async def _update(self, update: StateUpdate) -> None:
+        """Keep a value that the runner put out, where it stands among its outputs. A refusal is a warning."""
+        self._made = None
+        try:
+            warning = await self.context.state.take(update)
+        except TenureError as error:
+            if error.code is not Code.FENCED:
+                raise
+            self.conclude(None)
+            return
+        if warning is not None:
+            self._record(Piece(warning))
 
     async def _wait_for_disk(self) -> None:
         """The runner is kept waiting by the host: that isn't its own silence."""
@@ -177,6 +233,9 @@ class Execution:
         if isinstance(output, Verdict):
             self.conclude(msgspec.structs.replace(output, reason=_cut(output.reason, MOST_REASON)))
             return
+        if isinstance(output, Artifact | StateUpdate):
+            self._made = output
+            return
         if self._bytes + _weight(output) > self._most_bytes:
             self.conclude(failed("output_limit"))
             return
@@ -219,6 +278,36 @@ class Execution:
         self._phase = Phase.ENDED
         return self._journal.close()
 
+    @property
+    def speaking(self) -> bool:
+        """Whether the runner's words still count."""
+        return self._phase is Phase.SPEAKING
+
+    def interlude(self) -> None:
+        """The runner calls a tool: what it was saying is a whole message."""
+        if self.speaking:
+            for piece in self._assembly.close():
+                self._record(piece)
+
+    def warn(self, code: str, detail: str) -> None:
+        """Journal something odd that the runner did. It counts as output."""
+        if self.speaking:
+            self._warn(code, detail)
+            self._check_limits()
+
+    async def sent(self) -> None:
+        """Wait until what was said so far is on its way: an act that follows stands behind it."""
+        await self._journal.sent()
+
+    async def goes_on(self, size: int) -> bool:
+        """Wait as `sent` does, and count the bytes that an act journals. False once the runner is over."""
+        if self.speaking:
+            await self.sent()
+        if self.speaking:
+            self._bytes += size
+            self._check_limits()
+        return self.speaking
+
     async def land(self) -> None:
         """Wait until the output that is on its way to the store has arrived or failed."""
         await self._journal.land()
@@ -232,6 +321,7 @@ class Execution:
         pieces = self._assembly.finish(partial=True)
         partial = [self._entry(piece.event) for piece in pieces]
         whole = [self._entry(_whole(piece.event)) for piece in pieces]
+        whole += [self._entry(event) for event in self.parting]
         return Conclusion(verdict, (*rest, *whole), (*rest, *partial), self._assembly)
 
 
@@ -258,6 +348,10 @@ def _fault(output: object) -> str | None:
         return f"The runner yielded {_short(output)}, which is no output. Yield text or an output."
     if isinstance(output, Verdict) and not _ends(output.status):
         return f"The runner yielded the verdict {_short(output.status)}. Use completed() or failed(reason)."
+    if isinstance(output, Artifact):
+        return _artifact_fault(output)
+    if isinstance(output, ToolStarted | ToolCompleted) and str(output.call_id).startswith(EFFECT):
+        return f"The runner yielded the call {_short(output.call_id)}, whose id is one of the host's own."
     try:
         plain = msgspec.to_builtins(output)
         msgspec.convert(plain, type(output))
@@ -265,6 +359,17 @@ def _fault(output: object) -> str | None:
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
         return f"The runner yielded a {type(output).__name__} that doesn't fit: {_reason(error)}"
     return next((fault for text in _texts(plain) if (fault := _text_fault(text))), None)
+
+
+def _artifact_fault(output: Artifact) -> str | None:
+    """Why a file can't be kept. Its bytes are not looked at: they may be many."""
+    name, data, media_type = cast("tuple[object, object, object]", msgspec.structs.astuple(output)[:3])
+    if type(name) is str and type(data) is bytes and (media_type is None or type(media_type) is str):
+        return None
+    return (
+        f"The runner yielded an Artifact of {_short(name)}, {type(data).__name__} and {_short(media_type)}. "
+        "Give a name, bytes, and a media type or None."
+    )
 
 
 def _texts(plain: object) -> Iterator[str]:

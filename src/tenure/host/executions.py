@@ -8,21 +8,41 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 
+from tenure.core.approval import Resumption
+from tenure.core.budget import EXHAUSTED
 from tenure.core.entry import Entry
-from tenure.core.event import RunFinished, RunInterrupting
+from tenure.core.event import (
+    ApprovalRequested,
+    ApprovalResolved,
+    GrantReduced,
+    RunFinished,
+    RunInterrupting,
+    RunResumed,
+    RunWaiting,
+)
 from tenure.core.grant import Descriptor
+from tenure.core.limits import Limits
 from tenure.core.output import Output, Verdict, failed
 from tenure.core.run import RUN, RunState
+from tenure.core.steering import SteeringMessage
 from tenure.errors import Code, TenureError
+from tenure.host.budgets import Budgets
 from tenure.host.catalogue import Catalogue
 from tenure.host.context import Attempt
 from tenure.host.execution import Execution
+from tenure.host.files import Files, RunFiles
+from tenure.host.histories import Compactor, is_compaction
+from tenure.host.holding import Holding
 from tenure.host.journal import RunJournal
 from tenure.host.settlement import Settlements
+from tenure.host.states import AttemptState, StateRoom
+from tenure.host.steering import STEERING_EVENTS
 from tenure.host.stopping import Stopping
 from tenure.host.tasks import Tasks
 from tenure.host.telemetry import Telemetry
+from tenure.host.tools import TOOL_EVENTS, Toolbox, ToolRoom
 from tenure.ports.clock import Clock, Ids
+from tenure.ports.effects import Caller
 from tenure.ports.landmarks import Landmark, Landmarks
 from tenure.ports.runner import RunContext, Runner
 from tenure.ports.store import Append, Block, Lease, Start, Store, Wake
@@ -31,6 +51,8 @@ log = logging.getLogger("tenure.host")
 
 LINGER_S = 5.0
 RELEASE_S = 5.0
+HEARD = frozenset({RunInterrupting, RunFinished, *STEERING_EVENTS, *TOOL_EVENTS})
+"""The types of events that a live run is told of."""
 
 
 class Executions:
@@ -43,22 +65,32 @@ class Executions:
         clock: Clock,
         ids: Ids,
         catalogue: Catalogue,
+        files: Files,
+        states: StateRoom,
         settlements: Settlements,
         tasks: Tasks,
         telemetry: Telemetry,
         landmarks: Landmarks,
+        toolbox: Toolbox,
+        limits: Limits,
         follow: Callable[[Wake], None],
     ) -> None:
         self._store = store
         self._clock = clock
         self._ids = ids
         self._catalogue = catalogue
+        self._files = files
+        self._states = states
         self._settlements = settlements
         self._tasks = tasks
         self._telemetry = telemetry
         self._landmarks = landmarks
         self._follow = follow
+        self._toolbox = toolbox
+        self._holding = Holding(limits.hold_s, limits.held_runs, self._let_go)
         self._live: dict[str, Execution] = {}
+        self._sessions: dict[str, Execution] = {}
+        self._budgets = Budgets(store, clock)
         self._lease: Lease | None = None
         self._draining = False
 
@@ -72,6 +104,9 @@ class Executions:
     def execute(self, starts: Sequence[Start]) -> None:
         """Begin the runs that were claimed for this host."""
         for start in starts:
+            if start.resumed is Resumption.HELD:
+                # Its runner is here and heard of it: by the event.
+                continue
             self._landmarks.passed(Landmark.RUN_SPAWNING)
             self._tasks.spawn(self._drive(start), f"run {start.run_id}")
             self._landmarks.passed(Landmark.RUN_SPAWNED)
@@ -80,18 +115,44 @@ class Executions:
 
     def deliver(self, block: Block) -> None:
         """Look for what concerns a live run in a committed block."""
-        for entry in block.entries:
-            if type(entry.event) is RunInterrupting or type(entry.event) is RunFinished:
-                self._steer(entry)
-
-    def _steer(self, entry: Entry) -> None:
-        execution = self._live.get(entry.run_id or "")
+        self._budgets.deliver(block)
+        execution = self._sessions.get(block.session_id)
         if execution is None:
             return
-        if isinstance(entry.event, RunInterrupting):
-            if execution.stopping is not None:
-                execution.stopping.stop(force=entry.event.force)
-        else:
+        for entry in block.entries:
+            if type(entry.event) in HEARD:
+                _tell(execution, entry)
+                self._hold(execution, entry)
+
+    def _hold(self, execution: Execution, entry: Entry) -> None:
+        """A run that waits is held for a while; its time stands still."""
+        run_id = execution.start.run_id
+        if entry.run_id != run_id or execution.stopping is None:
+            return
+        if isinstance(entry.event, RunWaiting):
+            execution.stopping.pause()
+            self._holding.waits(run_id)
+        elif isinstance(entry.event, RunResumed):
+            execution.stopping.resume()
+            self._holding.goes_on(run_id)
+
+    def _let_go(self, run_id: str) -> None:
+        execution = self._live.get(run_id)
+        if execution is not None and self._lease is not None and not self._draining:
+            self._tasks.spawn(self._part(self._lease, execution.start), f"letting go of {run_id}")
+
+    async def _part(self, lease: Lease, start: Start) -> None:
+        """Keep the runner of a waiting run no longer, unless the run goes on this very moment."""
+        execution = self._live.get(start.run_id)
+        caller = Caller(start.run_id, start.attempt, self._clock.now())
+        try:
+            parted = await self._store.effects.let_go(lease, caller)
+        except TenureError as error:
+            if error.code is Code.FENCED:
+                return
+            parted = False
+            self._holding.waits(start.run_id)
+        if parted and execution is not None:
             execution.conclude(None)
 
     # --- one run
@@ -100,18 +161,21 @@ class Executions:
         lease = self._lease
         if lease is None:
             return
-        execution, pump = self._begin(start, lease)
+        state = await self._states.open(start, lease, partial(self._behind, start))
+        execution, pump = self._begin(start, lease, state)
         try:
             verdict = await execution.outcome
             await self._end(lease, execution, verdict)
         finally:
-            self._live.pop(start.run_id, None)
+            self._forget(execution)
             execution.gone.set_result(None)
         if verdict is None:
             pump.cancel()
         await self._linger(execution, pump)
 
     async def _end(self, lease: Lease, execution: Execution, verdict: Verdict | None) -> None:
+        execution.context.tools.close()
+        self._holding.goes_on(execution.start.run_id)
         if execution.stopping is not None:
             execution.stopping.disarm()
         if verdict is not None:
@@ -119,12 +183,27 @@ class Executions:
         elif execution.releasing:
             await self._release(lease, execution)
 
-    def _begin(self, start: Start, lease: Lease) -> tuple[Execution, asyncio.Task[None]]:
-        runner = self._runner(start.agent)
-        context = Attempt(start, self._store)
+    def _begin(self, start: Start, lease: Lease, state: AttemptState) -> tuple[Execution, asyncio.Task[None]]:
+        runner = _Missing(EXHAUSTED) if self._budgets.is_spent(start) else self._runner(start.agent)
         journal = RunJournal(self._store, lease, start.run_id, partial(self._lost, start.run_id))
+        files = RunFiles(self._files, self._store, lease, start, journal.sent)
+        tools = ToolRoom(
+            self._toolbox,
+            start,
+            lease,
+            between=partial(self._interlude, start),
+            warn=partial(self._warn, start.run_id),
+            folder=lambda: files.folder,
+            spent=partial(self._out_of_budget, start.run_id),
+        )
+        context = Attempt(start, self._store, partial(self._take, start, lease), files, state, tools)
+        if is_compaction(start.origin) and runner is not None and not isinstance(runner, _Missing):
+            runner = Compactor(start, self._store, self._catalogue.agent(start.agent).summarize)
         execution = Execution(start, runner or _Missing(), context, journal, self._clock, self._ids)
+        if isinstance(runner, Compactor):
+            execution.parting = runner.parting
         pump = self._tasks.spawn(execution.pump(), f"runner of {start.run_id}")
+        pump.add_done_callback(execution.over)
         execution.stopping = Stopping(
             context,
             pump,
@@ -132,10 +211,59 @@ class Executions:
             abandon=execution.abandon,
         )
         execution.stopping.arm(start.grant.deadline_s, start.grant.idle_s)
-        self._live[start.run_id] = execution
+        self._live[start.run_id] = self._sessions[start.session_id] = execution
+        self._budgets.watch(start, partial(_spent, execution))
+        if start.grant.budget is not None:
+            execution.weigh = partial(self._budgets.weigh, start, tools.put)
+            tools.clears = partial(self._budgets.clears, start, tools.put)
         self._telemetry.started += 1
         self._catch_up(execution)
         return execution, pump
+
+    def _out_of_budget(self, run_id: str) -> None:
+        execution = self._live.get(run_id)
+        if execution is not None:
+            _spent(execution)
+
+    def _forget(self, execution: Execution) -> None:
+        """Its run isn't live here any more; the session's next one may be already."""
+        start = execution.start
+        self._live.pop(start.run_id, None)
+        self._budgets.forget(start.run_id)
+        if self._sessions.get(start.session_id) is execution:
+            del self._sessions[start.session_id]
+
+    async def _take(self, start: Start, lease: Lease, most: int) -> tuple[SteeringMessage, ...]:
+        """Take steering for a run. What it said before stands before it in the journal."""
+        execution = self._live.get(start.run_id)
+        if execution is None or not execution.speaking:
+            return ()
+        await execution.sent()
+        now = self._clock.now()
+        return await self._store.take_steering(lease, start.run_id, start.attempt, most, now)
+
+    async def _behind(self, start: Start, size: int) -> None:
+        """Let an act of a run stand behind what it said, and count its bytes. Raises TenureError `fenced`."""
+        execution = self._live.get(start.run_id)
+        if execution is None or execution.start is not start or not await execution.goes_on(size):
+            detail = f"This attempt of run {start.run_id} is over: nothing of it counts any more. Stop."
+            raise TenureError(Code.FENCED, detail)
+
+    async def _interlude(self, start: Start, size: int) -> None:
+        """The same for a tool call, which ends what the run was saying."""
+        execution = self._live.get(start.run_id)
+        if execution is not None and execution.start is start:
+            execution.interlude()
+        await self._behind(start, size)
+
+    def _warn(self, run_id: str, code: str, detail: str) -> None:
+        execution = self._live.get(run_id)
+        if execution is not None:
+            execution.warn(code, detail)
+
+    def _steers(self, agent: str) -> bool:
+        runner = self._runner(agent)
+        return runner is not None and runner.descriptor.capabilities.steering
 
     def _runner(self, agent: str) -> Runner | None:
         try:
@@ -150,6 +278,9 @@ class Executions:
             execution.stopping.stop(force=False)
         elif state is None or state in RUN.terminal:
             execution.conclude(None)
+        if self._steers(execution.start.agent):
+            waiting = self._store.steering(execution.start.run_id, execution.start.attempt)
+            execution.context.steering.offer(waiting)
         if self._draining:
             execution.releasing = True
             execution.conclude(None)
@@ -187,7 +318,7 @@ class Executions:
         settled = await self._settlements.settle(
             lease, execution.start, conclusion, takes_next=not self._draining
         )
-        self._live.pop(execution.start.run_id, None)
+        self._forget(execution)
         if settled is not None:
             self._telemetry.finished[settled.status] += 1
             self._follow(settled.wake)
@@ -223,6 +354,8 @@ class Executions:
         live = list(self._live.values())
         for execution in live:
             execution.releasing = True
+            if execution.context.tools.waiting:
+                execution.conclude(None)
         if live:
             await asyncio.wait([e.outcome for e in live], timeout=RELEASE_S)
         for execution in list(self._live.values()):
@@ -231,11 +364,43 @@ class Executions:
             await asyncio.wait([e.gone for e in live], timeout=RELEASE_S)
 
 
+def _tell(execution: Execution, entry: Entry) -> None:
+    """Let a live run know of an event of its session."""
+    mine = entry.run_id == execution.start.run_id
+    match entry.event:
+        case RunInterrupting(force=force):
+            if mine and execution.stopping is not None:
+                execution.stopping.stop(force=force)
+        case RunFinished():
+            if mine:
+                execution.context.tools.close()
+                execution.conclude(None)
+        case GrantReduced(removed=removed):
+            if mine:
+                execution.context.reduce(removed)
+                execution.context.tools.hear(entry.event)
+        case ApprovalRequested() | ApprovalResolved() | RunResumed() | RunWaiting():
+            if mine:
+                execution.context.tools.hear(entry.event)
+        case _:
+            execution.context.steering.hear(entry.event)
+
+
+def _spent(execution: Execution) -> None:
+    """Nothing is left of the run's budget: it ends here, and its runner is stopped without being asked."""
+    execution.conclude(failed(EXHAUSTED))
+    if execution.stopping is not None:
+        execution.stopping.stop(force=True)
+
+
 class _Missing:
-    """Stands in for the runner of an agent that this host doesn't have any more."""
+    """Stands in for a runner that can't be called: its agent isn't here any more, or nothing may be spent."""
 
     descriptor = Descriptor(runner="missing")
 
+    def __init__(self, reason: str = "unknown_agent") -> None:
+        self._reason = reason
+
     async def run(self, context: RunContext) -> AsyncIterator[Output]:
         """Fail, and say why."""
-        yield failed("unknown_agent")
+        yield failed(self._reason)

@@ -5,22 +5,32 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tenure.core.binding import Binding
 from tenure.core.limits import Limits
 from tenure.core.rules import Rules
 from tenure.core.view import Stats
 from tenure.errors import Code, TenureError
 from tenure.host.admission import Commands
+from tenure.host.approvals import Approvals
 from tenure.host.catalogue import Catalogue
 from tenure.host.claims import Claims
 from tenure.host.executions import Executions
 from tenure.host.fanout import Fanout
+from tenure.host.files import Files
+from tenure.host.front_door import FrontDoor
+from tenure.host.histories import Histories
 from tenure.host.recovery import Recovery
+from tenure.host.retention import Retention
 from tenure.host.settlement import Settlements
+from tenure.host.states import StateRoom
 from tenure.host.tasks import Tasks
 from tenure.host.telemetry import Telemetry, percentile
+from tenure.host.tools import Toolbox
 from tenure.ports.clock import Clock, Ids
+from tenure.ports.files import Fetch, Folders, NoFetch
 from tenure.ports.landmarks import Landmarks
 from tenure.ports.store import Block, Lease, Start, Store
+from tenure.ports.tool import NO_TOOLS, Tools
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,18 +42,24 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     catalogue: Catalogue
     limits: Limits
     landmarks: Landmarks
+    folders: Folders
+    fetch: Fetch = NoFetch()
     version: str
+    bindings: tuple[Binding, ...] = ()
+    tools: Tools = NO_TOOLS
+    retention_days: float | None = None
 
 
 class Host:
     """All rooms over one store. Several hosts in one process don't know of each other."""
 
     def __init__(self, parts: Parts) -> None:
-        store, clock, ids, landmarks = parts.store, parts.clock, parts.ids, parts.landmarks
+        store, clock, ids = parts.store, parts.clock, parts.ids
         self.store = store
         self.clock = clock
         self.ids = ids
         self.catalogue = parts.catalogue
+        self.catalogue.equip(parts.tools)
         self.rules = Rules(limits=parts.limits, terms=parts.catalogue.terms())
         self.telemetry = Telemetry()
         self.draining = False
@@ -53,36 +69,86 @@ class Host:
         self._began = clock.monotonic()
         self._tasks = Tasks()
         self.fanout = Fanout(store)
+        self.files = Files(
+            store=store, folders=parts.folders, fetch=parts.fetch, clock=clock, ids=ids, wake=self._tidy
+        )
         self._claims = Claims(store, clock, self._tasks, parts.limits, self._execute)
-        self._executions = Executions(
-            store=store,
-            clock=clock,
-            ids=ids,
-            catalogue=parts.catalogue,
-            settlements=Settlements(store, clock, ids, landmarks),
-            tasks=self._tasks,
-            telemetry=self.telemetry,
-            landmarks=landmarks,
-            follow=self._claims.follow,
+        self.states = StateRoom(store, clock, self.rules.terms)
+        self.approvals = Approvals(
+            store=store, clock=clock, tools=parts.tools, tasks=self._tasks, follow=self._claims.follow
         )
-        self._recovery = Recovery(
-            store=store,
-            clock=clock,
-            claims=self._claims,
-            tasks=self._tasks,
-            telemetry=self.telemetry,
-            landmarks=landmarks,
-        )
+        self._executions = self._made_executions(parts)
+        self._recovery = self._made_recovery(parts)
         self.commands = Commands(
             store=store,
             clock=clock,
             ids=ids,
             catalogue=parts.catalogue,
+            files=self.files,
             claims=self._claims,
             tasks=self._tasks,
             purge=self._recovery.wake,
         )
+        self.histories = Histories(
+            store=store,
+            files=self.files,
+            clock=clock,
+            ids=ids,
+            claims=self._claims,
+            tasks=self._tasks,
+            purge=self._recovery.wake,
+        )
+        self.front_door = FrontDoor(
+            bindings=parts.bindings,
+            acts=store.incoming,
+            attach=self.files.attach,
+            clock=clock,
+            ids=ids,
+            claims=self._claims,
+            tasks=self._tasks,
+        )
         store.on_commit(self._committed)
+
+    def _made_executions(self, parts: Parts) -> Executions:
+        return Executions(
+            store=parts.store,
+            toolbox=self._toolbox(parts),
+            limits=parts.limits,
+            states=self.states,
+            clock=parts.clock,
+            ids=parts.ids,
+            catalogue=parts.catalogue,
+            files=self.files,
+            settlements=Settlements(parts.store, parts.clock, parts.ids, parts.landmarks),
+            tasks=self._tasks,
+            telemetry=self.telemetry,
+            landmarks=parts.landmarks,
+            follow=self._claims.follow,
+        )
+
+    def _made_recovery(self, parts: Parts) -> Recovery:
+        return Recovery(
+            store=parts.store,
+            files=self.files,
+            retention=Retention(parts.store, parts.clock, parts.retention_days),
+            clock=parts.clock,
+            claims=self._claims,
+            tasks=self._tasks,
+            telemetry=self.telemetry,
+            landmarks=parts.landmarks,
+        )
+
+    def _toolbox(self, parts: Parts) -> Toolbox:
+        return Toolbox(
+            effects=parts.store.effects,
+            tools=parts.tools,
+            clock=parts.clock,
+            ids=parts.ids,
+            tasks=self._tasks,
+            landmarks=parts.landmarks,
+            follow=self._claims.follow,
+            due=self.approvals.due,
+        )
 
     @property
     def executing(self) -> int:
@@ -100,6 +166,10 @@ class Host:
     def _committed(self, block: Block) -> None:
         self.fanout.deliver(block)
         self._executions.deliver(block)
+        self.files.deliver(block)
+
+    def _tidy(self) -> None:
+        self._recovery.wake()
 
     async def start(self) -> None:
         """Join, put right what an earlier life left, and take runs."""
@@ -108,6 +178,7 @@ class Host:
         self._claims.open(lease)
         await self._recovery.sweep(lease)
         self._recovery.open(lease)
+        self.approvals.open()
 
     async def drain(self) -> None:
         """Take no more runs, let the live ones go at their next safe point, and end all streams.
@@ -128,6 +199,7 @@ class Host:
         """Drain, and leave in good order. A drain begun before is cut short: its maker has waited enough."""
         if self._drained is None:
             await self.drain()
+        self.approvals.close()
         await self._tasks.stop()
         if self._lease is not None and self.store.healthy():
             await self._leave(self._lease)

@@ -35,6 +35,8 @@ class RunJournal:
         self._flying = False
         self._landed: asyncio.Future[None] | None = None
         self._landing = False
+        self._turn: asyncio.Future[None] | None = None
+        self._retrying = False
         self.broken = False
         """Whether output was lost by a fault of the store: the journal then ends before it."""
 
@@ -59,6 +61,15 @@ class RunJournal:
             self._relief = asyncio.get_running_loop().create_future()
             await self._relief
 
+    async def sent(self) -> None:
+        """Wait until everything taken so far is on its way, so that an act that follows stands behind it."""
+        while self._pending and not self._closed and not self._landing:
+            if self._flying or self._retrying:
+                self._turn = self._turn or asyncio.get_running_loop().create_future()
+                await asyncio.shield(self._turn)
+            else:
+                self._flush()
+
     async def land(self) -> None:
         """Send nothing more, and wait until what is on its way has arrived or failed.
 
@@ -74,9 +85,19 @@ class RunJournal:
         self._closed = True
         rest, self._pending, self._pending_bytes = self._pending, [], 0
         self._relieve()
+        self._next_turn()
         return rest
 
+    def _next_turn(self) -> None:
+        """Whoever waits behind what was on its way looks again."""
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            turn.set_result(None)
+
     def _flush(self) -> None:
+        if self._flying:
+            # `sent` was quicker than the flush that was called for. Two at a time could overtake another.
+            return
         if not self._pending or self._landing:
             self._busy = False
             return
@@ -92,6 +113,7 @@ class RunJournal:
         self._flying = False
         if self._landed is not None and not self._landed.done():
             self._landed.set_result(None)
+        self._next_turn()
         if written.cancelled():
             return
         error = written.exception()
@@ -111,7 +133,12 @@ class RunJournal:
             return
         self._pending = batch + self._pending
         self._pending_bytes = sum(len(entry.line) for entry in self._pending)
-        asyncio.get_running_loop().call_later(RETRY_S, self._flush)
+        self._retrying = True
+        asyncio.get_running_loop().call_later(RETRY_S, self._retry)
+
+    def _retry(self) -> None:
+        self._retrying = False
+        self._flush()
 
     def _relieve(self) -> None:
         if self._relief is not None and not self._relief.done():

@@ -7,6 +7,8 @@ import asyncio
 
 from tenure.errors import Code, TenureError
 from tenure.host.claims import Claims
+from tenure.host.files import Files
+from tenure.host.retention import Retention
 from tenure.host.tasks import Tasks
 from tenure.host.telemetry import Telemetry
 from tenure.ports.clock import Clock
@@ -24,6 +26,8 @@ class Recovery:
         self,
         *,
         store: Store,
+        files: Files,
+        retention: Retention,
         clock: Clock,
         claims: Claims,
         tasks: Tasks,
@@ -31,6 +35,8 @@ class Recovery:
         landmarks: Landmarks,
     ) -> None:
         self._store = store
+        self._files = files
+        self._retention = retention
         self._clock = clock
         self._claims = claims
         self._tasks = tasks
@@ -41,6 +47,7 @@ class Recovery:
     def open(self, lease: Lease) -> None:
         """Begin the loop."""
         self._tasks.spawn(self._loop(lease), "recovery")
+        self._tasks.spawn(self._files.sweep(), "sweep of files")
 
     def wake(self) -> None:
         """There may be something to put right."""
@@ -67,6 +74,10 @@ class Recovery:
         self._telemetry.requeued += reaped.requeued
         if reaped.backlog:
             self._claims.wake()
+        await self._retention.sweep()
         freed = 1
         while freed:
             freed = await self._store.purge(self._clock.now())
+        await self._files.clear()
+        while await self._store.index_words():
+            pass

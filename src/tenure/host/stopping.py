@@ -26,17 +26,50 @@ class Stopping:
         self._expire = expire
         self._abandon = abandon
         self._timers: list[asyncio.TimerHandle] = []
+        self._limits: list[asyncio.TimerHandle] = []
+        self._left_s: float | None = None
+        self._idle_s: float | None = None
         self._heard_at = self._loop.time()
         self._forced = False
+        self._paused_at: float | None = None
         self.held_up = False
         """Whether the runner waits for the host, so that it can't be heard."""
 
     def arm(self, deadline_s: float | None, idle_s: float | None) -> None:
         """Start the time limits of the run."""
-        if deadline_s is not None:
-            self._after(deadline_s, lambda: self._expire("deadline_exceeded"))
-        if idle_s is not None:
-            self._after(idle_s, lambda: self._check_idle(idle_s))
+        self._left_s, self._idle_s = deadline_s, idle_s
+        self._run_on()
+
+    def _run_on(self) -> None:
+        """Count running time from now on."""
+        if self._left_s is not None:
+            limit = self._loop.call_later(self._left_s, self._expire, "deadline_exceeded")
+            self._limits.append(limit)
+        if self._idle_s is not None:
+            idle = self._loop.call_later(self._idle_s, self._check_idle, self._idle_s)
+            self._limits.append(idle)
+
+    def pause(self) -> None:
+        """The run waits for people: its time stands still, and its silence isn't its own."""
+        if self._paused_at is None:
+            self._paused_at = self._loop.time()
+            self._context.pause()
+            self._end_limits()
+
+    def resume(self) -> None:
+        """The run goes on, with the time that it had left."""
+        if self._paused_at is not None:
+            if self._left_s is not None:
+                self._left_s = self._context.seconds_left
+            self._paused_at = None
+            self._context.resume()
+            self.heard()
+            self._run_on()
+
+    def _end_limits(self) -> None:
+        for timer in self._limits:
+            timer.cancel()
+        self._limits.clear()
 
     def heard(self) -> None:
         """The runner said something."""
@@ -50,7 +83,7 @@ class Stopping:
             self._expire("idle_timeout")
         else:
             # At an instant, not after a span: a rounded span may end just short of the instant, for ever.
-            self._timers.append(self._loop.call_at(due, lambda: self._check_idle(idle_s)))
+            self._limits.append(self._loop.call_at(due, self._check_idle, idle_s))
 
     def stop(self, *, force: bool) -> None:
         """Ask the runner to stop; `force` skips the asking. Asking twice changes nothing."""
@@ -74,6 +107,7 @@ class Stopping:
 
     def disarm(self) -> None:
         """No timer fires any more."""
+        self._end_limits()
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()

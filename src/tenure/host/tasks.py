@@ -3,7 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
+
+from tenure.errors import TenureError
+
+T = TypeVar("T")
 
 STOP_S = 2.0
 
@@ -24,8 +28,19 @@ class Tasks:
         task.add_done_callback(self._done)
         return task
 
+    async def whole(self, work: Coroutine[Any, Any, T], name: str) -> T:
+        """Carry `work` through even if whoever asked is cancelled meanwhile.
+
+        A refusal is an answer to whoever asked, not a failure of the task.
+        """
+        answer = await asyncio.shield(self.spawn(_answered(work), name))
+        if isinstance(answer, TenureError):
+            raise answer
+        return answer
+
     def __len__(self) -> int:
-        return len(self._tasks)
+        # One that has just ended is still kept until the loop has called `_done`.
+        return sum(not task.done() for task in self._tasks)
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.pop(task, None)
@@ -38,4 +53,11 @@ class Tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=STOP_S)
-        return len(self._tasks)
+        return len(self)
+
+
+async def _answered(work: Coroutine[Any, Any, T]) -> T | TenureError:
+    try:
+        return await work
+    except TenureError as refusal:
+        return refusal

@@ -7,9 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from tenure.core.output import (
+    Artifact,
     Reasoning,
     Said,
     Spent,
+    StateUpdate,
     Text,
     ToolCompleted,
     ToolStarted,
@@ -19,27 +21,36 @@ from tenure.core.output import (
     failed,
 )
 from tenure.errors import Code, TenureError
+from tenure.ports.tool import Outcome, ToolCall, Verified
 from tenure.runners.agent import AgentDefinition, Run, agent
+from tenure.tools.function import ToolDefinition, tool
 
 __version__: str
 
 __all__ = [
     "AgentDefinition",
+    "Artifact",
     "Code",
+    "Outcome",
     "Reasoning",
     "Run",
     "Said",
     "Spent",
+    "StateUpdate",
     "TenureError",
     "Text",
+    "ToolCall",
     "ToolCompleted",
+    "ToolDefinition",
     "ToolStarted",
     "Usage",
     "Verdict",
+    "Verified",
     "__version__",
     "agent",
     "completed",
     "failed",
+    "tool",
 ]
 
 if not TYPE_CHECKING:  # type checkers would take any misspelt name for a text

@@ -49,7 +49,7 @@ def test_definition_says_what_the_agent_is_and_asks_for() -> None:
     assert definition.deadline_s == 60
     assert definition.descriptor == Descriptor(
         runner="python",
-        capabilities=Capabilities(steering=True),
+        capabilities=Capabilities(steering=True, tools=True, approvals=True),
         permissions=(),
         description="Say hello.",
     )
@@ -59,7 +59,12 @@ def test_definition_asks_by_default_for_the_transcript_and_for_no_deadline() -> 
     definition = tenure.agent("greeter", description="Greets.")(answer)
 
     assert definition.deadline_s is None
-    assert definition.descriptor == Descriptor(runner="python", permissions=(HISTORY,), description="Greets.")
+    assert definition.descriptor == Descriptor(
+        runner="python",
+        capabilities=Capabilities(tools=True, approvals=True),
+        permissions=(HISTORY,),
+        description="Greets.",
+    )
 
 
 def test_definition_knows_where_its_function_stands() -> None:

@@ -69,6 +69,7 @@ async def finished(agent: AnyAgent | Agent, message: str = "go") -> tuple[str, s
 # what an agent says
 
 
+@pytest.mark.sources("O19")
 async def test_everything_an_agent_puts_out_is_journaled_in_order() -> None:
     spent = tenure.Usage(model="m", input_tokens=3, output_tokens=5, cost=0.5)
 
@@ -289,6 +290,7 @@ async def test_deadline_stops_an_agent_and_the_run_is_timed_out() -> None:
     assert facts(events)[-1] == RunFinished(status="timed_out", reason="deadline_exceeded")
 
 
+@pytest.mark.sources("M09")
 async def test_one_failed_run_leaves_the_session_usable() -> None:
     async with hosting(SCRIPTED) as host:
         session = await host.open("scripted")
@@ -305,6 +307,7 @@ async def test_one_failed_run_leaves_the_session_usable() -> None:
     ]
 
 
+@pytest.mark.sources("O09", "O10", "O11", "O12", "D-O2", "D-O3", "A4")
 async def test_runner_numbers_lose_nothing_repeat_nothing_and_are_warned_of() -> None:
     events = await outcome(SCRIPTED, message=f"SEQ {','.join(NUMBERS)}")
 
@@ -347,6 +350,7 @@ async def test_small_host_keeps_a_transcript() -> None:
     ]
 
 
+@pytest.mark.sources("M08")
 async def test_message_behind_a_run_is_answered_in_its_turn() -> None:
     async with hosting(SCRIPTED) as host:
         session = await host.open("scripted")

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from textwrap import dedent
 
@@ -10,7 +10,8 @@ import pytest
 
 from tenure.errors import ConfigError
 from tenure.runners.agent import AnyAgent
-from tenure.runners.loader import by_name, installed_agents, load_agents
+from tenure.runners.loader import by_name, installed_agents, installed_things, load_agents, load_things
+from tenure.tools.function import AnyTool, ToolDefinition
 
 pytestmark = pytest.mark.usefixtures("fresh_imports")
 
@@ -294,6 +295,50 @@ def test_installed_packages_offer_modules_and_single_agents(
 
 def test_without_packages_that_offer_agents_there_are_none() -> None:
     assert installed_agents() == []
+    assert installed_things(ToolDefinition) == []
+
+
+TOOLED = """
+import tenure
+
+
+@tenure.tool
+def shout(text: str) -> str:
+    return text.upper()
+
+
+again = shout
+"""
+
+
+def tool_names(tools: Iterable[AnyTool]) -> list[str]:
+    """The names of tools, in order."""
+    return [tool.name for tool in tools]
+
+
+def test_what_stands_beside_agents_is_found_by_its_kind_and_each_once(write: Write) -> None:
+    path = write("tooled.py", TOOLED)
+
+    assert tool_names(load_things(f"{path}:greeter", ToolDefinition)) == ["shout"]
+    assert load_things(str(write("plain.py", GREETER)), ToolDefinition) == []
+
+
+def test_a_module_without_agents_is_empty_where_none_is_required(write: Write) -> None:
+    path = str(write("tooled.py", TOOLED))
+
+    assert load_agents(path, required=False) == []
+    with pytest.raises(ConfigError, match="holds no agent"):
+        load_agents(path)
+
+
+def test_tools_beside_the_agents_of_installed_packages_are_found(
+    write: Write, install: Callable[[str, str], None]
+) -> None:
+    agent = '@tenure.agent("greeter")\nasync def greeter(run: tenure.Run) -> str:\n    return "Hello"\n'
+    write("tooled_package.py", f"{TOOLED}\n\n{agent}")
+    install("tooled", "tooled_package:greeter")
+
+    assert tool_names(installed_things(ToolDefinition)) == ["shout"]
 
 
 @pytest.mark.parametrize(

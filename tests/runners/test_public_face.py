@@ -72,6 +72,7 @@ def test_import_brings_neither_event_loop_nor_server_nor_client(looks: list[Look
         "errors",
         "ports",
         "runners",
+        "tools",
     }
 
 

@@ -23,7 +23,7 @@ def outputs_of(message: str) -> list[Output]:
 def test_descriptor_names_the_runner_and_what_it_can() -> None:
     assert ScriptedRunner().descriptor == Descriptor(
         runner="scripted",
-        capabilities=Capabilities(),
+        capabilities=Capabilities(tools=True, steering=True, approvals=True),
         permissions=(HISTORY,),
         description="Obeys the lines of a message, for example: SAY text, SLOW 20, FAIL reason.",
     )
@@ -36,7 +36,6 @@ def test_descriptor_names_the_runner_and_what_it_can() -> None:
         "hello there",
         "say hello",
         "SAYING nothing",
-        'ASK may I?\nTOOL confirm {"text": "x"}\nONCE a.txt\nSET actor k 1\nGET actor k',
         "RECALL 5 wake up\nTOKEN",
     ],
 )
@@ -45,7 +44,7 @@ def test_message_without_a_known_order_is_answered_ok(message: str) -> None:
 
 
 def test_orders_are_obeyed_in_order_and_other_lines_left_out() -> None:
-    message = "please\n  SAY one \r\nnow\nREASON hm\nSAY two\nBURST 1 3\nASK later"
+    message = "please\n  SAY one \r\nnow\nREASON hm\nSAY two\nBURST 1 3\nTOKEN later"
 
     assert outputs_of(message) == [
         Text("one "),

@@ -7,17 +7,20 @@ starts anything or touches the machine, and importing it is cheap.
 import inspect
 import math
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import FunctionType
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
-from tenure.core.grant import HISTORY, Capabilities, Descriptor, Grant, Policy
+from tenure.core.grant import ANY, HISTORY, Capabilities, Descriptor, Grant, Policy
+from tenure.core.history import Summarize
+from tenure.core.origin import Origin
 from tenure.core.output import Output
 from tenure.core.view import TranscriptPage
 from tenure.errors import ConfigError
-from tenure.ports.runner import IncomingMessage, RunContext
+from tenure.ports.runner import FileAccess, IncomingMessage, RunContext, StateAccess, StateEntry, Steering
+from tenure.runners.calls import RunTools
 
 PYTHON = "python"
 """The runner of all agents made with `agent`, as descriptors and journals name it."""
@@ -28,6 +31,58 @@ Returned: TypeAlias = Awaitable[str | Output | None]
 Work = TypeVar("Work", bound=Yielded | Returned, covariant=True)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class State:
+    """The state that the host keeps for an agent, in the scopes conversation, actor, subject and runner.
+
+    `state["actor"].get("mail")` reads the snapshot that the attempt began with, all scopes in one cut:
+    nothing can change it, and each value read is a copy. `get`, `set` and `delete` work on what is kept
+    now. What the grant doesn't hold raises TenureError `forbidden`; a scope that belongs to nobody here,
+    such as the subject of a plain message, is `invalid`.
+    """
+
+    __slots__ = ("_access",)
+
+    def __init__(self, access: StateAccess) -> None:
+        self._access = access
+
+    def __getitem__(self, scope: str) -> Mapping[str, object]:
+        """One scope as it was when the attempt began. Raises KeyError for a scope that doesn't exist."""
+        return self._access.snapshot[scope]
+
+    @property
+    def snapshot(self) -> Mapping[str, Mapping[str, object]]:
+        """All four scopes as they were when the attempt began. One that isn't enabled is empty."""
+        return self._access.snapshot
+
+    async def get(self, scope: str, key: str) -> StateEntry | None:
+        """The `value` and `version` under a key as they are now, None if there is nothing."""
+        return await self._access.get(scope, key)
+
+    async def entries(self, scope: str) -> Mapping[str, StateEntry]:
+        """Every value of a scope as it is now, by its key."""
+        return await self._access.entries(scope)
+
+    async def set(
+        self,
+        scope: str,
+        key: str,
+        value: object,
+        *,
+        if_version: int | None = None,
+        ttl_s: float | None = None,
+    ) -> int:
+        """Keep a value, any JSON of at most 256 KiB, and return its version.
+
+        With `if_version`, only over that version (0: only if there is none yet), else TenureError
+        `stale`. `ttl_s` is how long it lasts, in seconds. Returns once it is durable.
+        """
+        return await self._access.set(scope, key, value, if_version=if_version, ttl_s=ttl_s)
+
+    async def delete(self, scope: str, key: str, *, if_version: int | None = None) -> bool:
+        """Delete a value. False if there was none."""
+        return await self._access.delete(scope, key, if_version=if_version)
 
 
 class Run:
@@ -62,9 +117,29 @@ class Run:
         return self._context.message
 
     @property
+    def origin(self) -> Origin:
+        """The outside event that the message was made of; of a message of the API it says nothing."""
+        return self._context.origin
+
+    @property
+    def steering(self) -> Steering:
+        """The messages that people send to this run while it works. `take` them at safe points."""
+        return self._context.steering
+
+    @property
     def grant(self) -> Grant:
         """What this run may touch. It was frozen before the run began."""
         return self._context.grant
+
+    @property
+    def state(self) -> State:
+        """What the host keeps for this agent, across runs."""
+        return State(self._context.state)
+
+    @property
+    def tools(self) -> RunTools:
+        """The host's tools that this run may call: `await run.tools.call("send_mail", to="x")`."""
+        return RunTools(self._context.tools)
 
     @property
     def stopping(self) -> bool:
@@ -75,6 +150,11 @@ class Run:
     def seconds_left(self) -> float | None:
         """Running time left before the deadline in seconds, or None if there is no deadline."""
         return self._context.seconds_left
+
+    @property
+    def files(self) -> FileAccess:
+        """The session's folder, its files, and the way to keep one: `await run.files.save(name, data)`."""
+        return self._context.files
 
     async def stopped(self) -> None:
         """Wait until the run is asked to stop."""
@@ -89,6 +169,15 @@ class Run:
         return await self._context.transcript(cursor, limit)
 
 
+class Named(Protocol):
+    """A tool, as far as asking for it goes: what `tool` makes."""
+
+    @property
+    def name(self) -> str:
+        """The name by which agents are granted it."""
+        ...
+
+
 class AgentDefinition(msgspec.Struct, Generic[Work], frozen=True, kw_only=True, eq=False):
     """An agent as `agent` makes it: a name, a function, and what it asks for.
 
@@ -98,7 +187,9 @@ class AgentDefinition(msgspec.Struct, Generic[Work], frozen=True, kw_only=True, 
     name: str
     function: Callable[[Run], Work]
     descriptor: Descriptor
+    tools: tuple[str, ...] = ()
     deadline_s: float | None = None
+    summarize: Summarize | None = None
 
     def __call__(self, run: Run) -> Work:
         """Call the agent's function: an async iterator of outputs, or an awaitable answer."""
@@ -107,7 +198,12 @@ class AgentDefinition(msgspec.Struct, Generic[Work], frozen=True, kw_only=True, 
     @property
     def policy(self) -> Policy:
         """What its runs may do unless an operator says otherwise."""
-        return Policy() if self.deadline_s is None else Policy(deadline_s=self.deadline_s)
+        return Policy(
+            tools=self.tools,
+            resources=self.descriptor.resources,
+            storage=self.descriptor.storage,
+            deadline_s=Policy().deadline_s if self.deadline_s is None else self.deadline_s,
+        )
 
     @property
     def place(self) -> str:
@@ -125,6 +221,10 @@ def agent(
     deadline_s: float | None = None,
     steering: bool = False,
     permissions: tuple[str, ...] = (HISTORY,),
+    tools: tuple[str | Named, ...] = (),
+    resources: Mapping[str, tuple[str, ...]] | None = None,
+    storage: tuple[str, ...] = (),
+    summarize: Summarize | None = None,
 ) -> Callable[[Callable[[Run], Work]], AgentDefinition[Work]]:
     """Make an agent of an async generator function, or of an async one that returns its answer.
 
@@ -134,10 +234,15 @@ def agent(
     `description` is by default the first line of the docstring. `deadline_s` is the running time in
     seconds after which a run is stopped; an operator may shorten it. `steering` says that the agent
     takes up messages while it runs. `permissions` are the rights it asks for; a run is granted no
-    others. Raises ConfigError if the name, the deadline or the function can't be used.
+    others. `tools` are those of the host that it asks for: functions under `tool`, names, or patterns
+    such as "mcp:github/*"; `resources` are ids by type, and `storage` areas. An operator's table may
+    grant less; one that names no tools takes whatever the table says. `summarize` makes the summaries
+    of compactions: an async function of what is to be covered (`said`, and the person's
+    `instructions`). Raises ConfigError if the name, the deadline or the function can't be used.
     """
     _check_name(name)
     _check_deadline(name, deadline_s)
+    wanted = tuple(one if isinstance(one, str) else one.name for one in tools)
 
     def define(function: Callable[[Run], Work]) -> AgentDefinition[Work]:
         _check_function(name, function)
@@ -145,10 +250,15 @@ def agent(
             name=name,
             function=function,
             deadline_s=deadline_s,
+            summarize=summarize,
+            tools=wanted,
             descriptor=Descriptor(
                 runner=PYTHON,
-                capabilities=Capabilities(steering=steering),
+                capabilities=Capabilities(steering=steering, tools=True, approvals=True),
                 permissions=permissions,
+                tools=wanted or ANY,
+                resources=dict(resources or {}),
+                storage=storage,
                 description=_first_line(function) if description is None else description,
             ),
         )

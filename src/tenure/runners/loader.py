@@ -1,4 +1,4 @@
-"""Finds agents: in files and modules named by the operator, and in installed packages.
+"""Finds agents, and what stands beside them: in files and modules named by the operator, and in packages.
 
 The wiring calls it once at start. Loading executes the operator's own code in this process, so what
 to load comes from the command line, the configuration and entry points, never from a request.
@@ -17,10 +17,12 @@ from itertools import chain, count
 from pathlib import Path
 from traceback import FrameSummary, extract_tb
 from types import ModuleType, TracebackType
-from typing import TypeGuard
+from typing import TypeGuard, TypeVar
 
 from tenure.errors import ConfigError
 from tenure.runners.agent import AgentDefinition, AnyAgent
+
+T = TypeVar("T")
 
 GROUP = "tenure.agents"
 """The entry-point group in which an installed package offers agents: a module, or one agent."""
@@ -29,24 +31,43 @@ _TENURE = str(Path(__file__).parents[1])
 _MACHINERY = ("<frozen ", _TENURE, str(importlib.__file__), importlib.metadata.__file__)
 
 
-def load_agents(target: str, folder: Path | None = None) -> list[AnyAgent]:
+def load_agents(target: str, folder: Path | None = None, *, required: bool = True) -> list[AnyAgent]:
     """The agents that `target` names, in the order in which they stand there.
 
     `target` is a file (`my_agents.py`), a module (`shop.agents`), or one agent of either
     (`my_agents:greeter`). Files and modules are looked for from `folder`, by default the working
     directory. Raises ConfigError if there is no such thing, if it can't be loaded, or if it holds
-    no agent.
+    no agent although one is `required`.
     """
     source, _, attribute = target.partition(":")
     module = _module(source, (folder or Path.cwd()).resolve())
+    if not (required or attribute or _things_of(module, AgentDefinition)):
+        return []
     agents = _agents_of(module, source)
     return [_picked(module, attribute, source)] if attribute else agents
 
 
+def load_things(target: str, kind: type[T], folder: Path | None = None) -> list[T]:
+    """Everything of one kind, such as the tools, in the module that `target` names, in order.
+
+    Raises ConfigError as `load_agents` does, but not for a module that holds nothing of the kind.
+    """
+    module = _module(target.partition(":")[0], (folder or Path.cwd()).resolve())
+    return _things_of(module, kind)
+
+
 def installed_agents() -> list[AnyAgent]:
     """The agents that installed packages offer. Raises ConfigError if one can't be loaded."""
-    found = sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value))
-    return [agent for entry in found for agent in _offered(entry)]
+    return [agent for entry in _entries() for agent in _offered(entry)]
+
+
+def installed_things(kind: type[T]) -> list[T]:
+    """Everything of one kind in the modules in which installed packages offer agents."""
+    return [thing for entry in _entries() for thing in _things_of(_module_of(entry), kind)]
+
+
+def _entries() -> list[EntryPoint]:
+    return sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value))
 
 
 def by_name(agents: Iterable[AnyAgent]) -> dict[str, AnyAgent]:
@@ -122,14 +143,18 @@ def _look_in(folder: Path) -> None:
         sys.path.insert(0, str(folder))
 
 
+def _things_of(module: ModuleType, kind: type[T]) -> list[T]:
+    return list({id(thing): thing for thing in vars(module).values() if isinstance(thing, kind)}.values())
+
+
 def _agents_of(module: ModuleType, source: str) -> list[AnyAgent]:
-    agents = {id(thing): thing for thing in vars(module).values() if _is_agent(thing)}
+    agents: list[AnyAgent] = _things_of(module, AgentDefinition)
     if not agents:
         raise ConfigError(
             f'{source} holds no agent. Put @tenure.agent("greeter") above an async function at the '
             "top level of the module."
         )
-    return list(agents.values())
+    return agents
 
 
 def _picked(module: ModuleType, attribute: str, source: str) -> AnyAgent:
@@ -141,9 +166,21 @@ def _picked(module: ModuleType, attribute: str, source: str) -> AnyAgent:
     raise ConfigError(f"{source} has {wrong}. Its agents are: {there}. Name one of them.")
 
 
+def _package(entry: EntryPoint) -> str:
+    return f"the package {entry.dist.name}" if entry.dist else "a package"
+
+
+def _place_of(entry: EntryPoint) -> str:
+    return f"{entry.value} (entry point {entry.name} of {_package(entry)})"
+
+
+def _module_of(entry: EntryPoint) -> ModuleType:
+    with _Loading(_place_of(entry), f"There is no module {entry.module}, which {_package(entry)} names."):
+        return importlib.import_module(entry.module)
+
+
 def _offered(entry: EntryPoint) -> list[AnyAgent]:
-    package = f"the package {entry.dist.name}" if entry.dist else "a package"
-    source = f"{entry.value} (entry point {entry.name} of {package})"
+    package, source = _package(entry), _place_of(entry)
     with _Loading(source, f"There is no module {entry.module}, which {package} names."):
         thing: object = entry.load()
     if _is_agent(thing):

@@ -5,16 +5,38 @@ grant doesn't hold is refused.
 """
 
 import asyncio
+import hashlib
+import shutil
+import weakref
 from collections.abc import Iterable
+from pathlib import Path
+from tempfile import mkdtemp
 
 import msgspec
 
+from tenure.core.approval import Decided
+from tenure.core.artifact import (
+    OCTETS,
+    FileInfo,
+    FileKind,
+    check_size,
+    created,
+    free_name,
+    key_of,
+    safe_name,
+)
 from tenure.core.content import Content, text_of
-from tenure.core.grant import HISTORY, Descriptor, Grant, Policy, Terms, make_grant
+from tenure.core.event import ArtifactCreated
+from tenure.core.grant import HISTORY, Descriptor, Grant, Policy, StatePolicy, Terms, make_grant
+from tenure.core.ids import ARTIFACT
+from tenure.core.origin import API, Origin
 from tenure.core.output import Output, Text
 from tenure.core.principal import DEFAULT_TENANT, Author, Role
+from tenure.core.steering import SteeringMessage, how_many
 from tenure.core.view import TranscriptItem, TranscriptPage
 from tenure.errors import Code, TenureError
+from tenure.runners.rehearsed_state import FakeState, Given, state_policy
+from tenure.runners.rehearsed_tools import FakeTools, Functions
 
 _ID = "0" * 31 + "1"
 
@@ -32,11 +54,97 @@ class FakeMessage(msgspec.Struct, frozen=True):
         return text_of(self.content)
 
 
+class FakeSteering:
+    """The steering of a rehearsed run: a test sends with `send`, the agent takes."""
+
+    def __init__(self, stop: asyncio.Event) -> None:
+        self._stop = stop
+        self._waiting: list[SteeringMessage] = []
+        self._sent = 0
+        self._news = asyncio.Event()
+
+    @property
+    def pending(self) -> int:
+        """How many messages wait to be taken."""
+        return len(self._waiting)
+
+    def send(self, content: Content, user: str = "ada") -> None:
+        """Say something to the run."""
+        self._sent += 1
+        message = SteeringMessage(id=f"msg_{self._sent + 1:032x}", content=content, user=user)
+        self._waiting.append(message)
+        self._news.set()
+
+    async def take(self, mode: str = "all", limit: int | None = None) -> list[SteeringMessage]:
+        """Take what was sent, oldest first."""
+        most = how_many(mode, limit)
+        taken, self._waiting = self._waiting[:most], self._waiting[most:]
+        if not self._waiting:
+            self._news.clear()
+        return taken
+
+    async def wait(self) -> None:
+        """Wait until something was sent, or the run is asked to stop."""
+        waits = [asyncio.ensure_future(event.wait()) for event in (self._news, self._stop)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for each in waits:
+            each.cancel()
+
+
+class FakeFiles:
+    """The files of a rehearsed run: a folder that is gone with it, and whatever it saves, in `saved`."""
+
+    def __init__(self) -> None:
+        self.saved: dict[str, bytes] = {}
+        self._infos: list[FileInfo] = []
+        self._folder: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        """A folder; made when it is first asked for."""
+        if self._folder is None:
+            self._folder = Path(mkdtemp(prefix="tenure-"))
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        return self._folder
+
+    def infos(self) -> tuple[FileInfo, ...]:
+        """What was saved."""
+        return tuple(self._infos)
+
+    async def read(self, file_id: str) -> bytes:
+        """The bytes of what was saved."""
+        for info in self._infos:
+            if info.id == file_id:
+                return self.saved[info.name]
+        raise TenureError(Code.NOT_FOUND, f"There is no file {file_id!r} in this session.")
+
+    async def save(self, name: str, data: bytes, media_type: str | None = None) -> ArtifactCreated:
+        """Keep a file."""
+        check_size(name, len(data))
+        free = free_name(safe_name(name), {key_of(kept) for kept in self.saved})
+        self.saved[free] = bytes(data)
+        info = FileInfo(
+            id=f"{ARTIFACT}{len(self.saved):032x}",
+            name=free,
+            media_type=media_type or OCTETS,
+            size=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+            kind=FileKind.ARTIFACT,
+            by=None,
+            run_id=f"run_{_ID}",
+            created_at="2026-11-01T00:00:00.000000Z",
+        )
+        self._infos.append(info)
+        return created(info)
+
+
 class FakeRun:
     """A `RunContext` without a host.
 
     `apis` are the rights that its grant holds, `said` is the transcript so far, and `seconds_left`
-    the time to a deadline. `stop` asks the run to stop, as an interrupt does.
+    the time to a deadline. `tools` are plain functions by the names of the tools that they stand for;
+    nobody is asked, and `run.tools.made` tells what was called. `stop` asks the run to stop, as an
+    interrupt does.
     """
 
     def __init__(
@@ -48,15 +156,25 @@ class FakeRun:
         apis: tuple[str, ...] = (HISTORY,),
         said: Iterable[TranscriptItem] = (),
         seconds_left: float | None = None,
+        origin: Origin = API,
+        state: Given | None = None,
+        tools: Functions | None = None,
     ) -> None:
         self.run_id = f"run_{_ID}"
         self.session_id = f"ses_{_ID}"
         self.message = FakeMessage(content, user)
         self.attempt = attempt
-        self.grant = _grant(user, apis)
+        self.grant = _grant(user, apis, state_policy(state or {}))
+        self.tools = FakeTools(tools or {})
+        self.grant = msgspec.structs.replace(self.grant, tools=self.tools.terms())
+        self.decisions: tuple[Decided, ...] = ()
+        self.state = FakeState(state or {}, self.grant.state)
         self.seconds_left = seconds_left
+        self.origin = origin
         self._said = tuple(said)
         self._stop = asyncio.Event()
+        self.steering = FakeSteering(self._stop)
+        self.files = FakeFiles()
 
     @property
     def stopping(self) -> bool:
@@ -93,10 +211,10 @@ def spoken(outputs: Iterable[Output]) -> str:
     return "".join(output.text for output in outputs if isinstance(output, Text))
 
 
-def _grant(user: str, apis: tuple[str, ...]) -> Grant:
+def _grant(user: str, apis: tuple[str, ...], state: StatePolicy) -> Grant:
     terms = Terms(
         agent="rehearsed",
         descriptor=Descriptor(runner="rehearsed", permissions=apis),
-        policy=Policy(apis=apis),
+        policy=Policy(apis=apis, state=state),
     )
     return make_grant(terms, Author(tenant=DEFAULT_TENANT, user=user, role=Role.MEMBER))

@@ -9,10 +9,14 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple, TypeAlias, assert_never
 
-from tenure.core.grant import Descriptor
+import msgspec
+
+from tenure.core.grant import Capabilities, Descriptor
 from tenure.core.output import Output, Reasoning, Text, Verdict, completed, failed
 from tenure.core.run import RunState
-from tenure.ports.runner import RunContext
+from tenure.core.tool import Arguments
+from tenure.errors import Code, TenureError
+from tenure.ports.runner import RunContext, StateAccess, Steering, ToolCalls
 
 DEFAULT_MS = 100
 DEFAULT_BYTES = 100
@@ -75,7 +79,35 @@ class Seq(NamedTuple):
     numbers: list[str]
 
 
-Order: TypeAlias = Say | Slow | Burst | Reason | Fail | Crash | Vanish | Hang | Seq
+class Put(NamedTuple):
+    """Keep a value in a scope of the state. Says nothing, unless it is refused."""
+
+    scope: str
+    key: str
+    value: object
+
+
+class Get(NamedTuple):
+    """Say a value of the state as JSON."""
+
+    scope: str
+    key: str
+
+
+class Ask(NamedTuple):
+    """Have a person confirm a text, and say what came of it."""
+
+    text: str
+
+
+class Use(NamedTuple):
+    """Call a tool that the run was granted, and say its result as JSON, or why not."""
+
+    tool: str
+    arguments: Arguments
+
+
+Order: TypeAlias = Say | Slow | Burst | Reason | Fail | Crash | Vanish | Hang | Seq | Put | Get | Ask | Use
 
 
 class ScriptedRunner:
@@ -87,6 +119,7 @@ class ScriptedRunner:
         return Descriptor(
             runner="scripted",
             description="Obeys the lines of a message, for example: SAY text, SLOW 20, FAIL reason.",
+            capabilities=Capabilities(tools=True, steering=True, approvals=True),
         )
 
     async def run(self, context: RunContext) -> AsyncGenerator[Output, None]:
@@ -111,7 +144,16 @@ class ScriptedRunner:
                         if context.stopping:
                             yield STOPPED
                             return
+                        for text in await _steered(context.steering):
+                            yield Text(text)
                         yield Text(f"w{word} ")
+                case Ask(text):
+                    yield Text(await _confirmed(context.tools, text))
+                case Use(tool, arguments):
+                    yield Text(await _called(context.tools, tool, arguments))
+                case Put() | Get():
+                    for text in await _state(context.state, order):
+                        yield Text(text)
                 case Fail(reason):
                     yield failed(reason)
                     return
@@ -173,6 +215,86 @@ def _seq(rest: str) -> Order:
     return Seq([number.strip() for number in rest.split(",")])
 
 
+def _put(rest: str) -> Order:
+    match rest.split(None, 2):
+        case [scope, key, json]:
+            try:
+                return Put(scope, key, msgspec.json.decode(json))
+            except msgspec.DecodeError as error:
+                return Say(f"SET needs a value in JSON, for example: SET actor visits 3; {error}. ")
+        case _:
+            return Say("SET needs a scope, a key and a value, for example: SET actor visits 3. ")
+
+
+def _get(rest: str) -> Order:
+    match rest.split():
+        case [scope, key]:
+            return Get(scope, key)
+        case _:
+            return Say("GET needs a scope and a key, for example: GET actor visits. ")
+
+
+def _ask(rest: str) -> Order:
+    return Ask(rest) if rest.strip() else Say("ASK needs a text, for example: ASK shall I go on? ")
+
+
+def _once(rest: str) -> Order:
+    path = rest.strip()
+    return Use("once", {"path": path}) if path else Say("ONCE needs a path, for example: ONCE log.txt. ")
+
+
+def _use(rest: str) -> Order:
+    tool, _, json = rest.strip().partition(" ")
+    try:
+        arguments = msgspec.json.decode(json.strip() or "{}", type=dict[str, object])
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        return Say(f'TOOL needs arguments in JSON, for example: TOOL confirm {{"text": "hi"}}; {error}. ')
+    return Use(tool, arguments) if tool else Say('TOOL needs a name, for example: TOOL once {"path": "a"}. ')
+
+
+async def _confirmed(tools: ToolCalls, text: str) -> str:
+    """What a person answered, with the text as it was carried out: a person may have changed it."""
+    try:
+        done = msgspec.convert(await tools.call("confirm", {"text": text}), dict[str, str])
+    except TenureError as refusal:
+        return "denied" if refusal.code is Code.DENIED else _refused(refusal)
+    return f"approved: {done['text']}"
+
+
+async def _called(tools: ToolCalls, tool: str, arguments: Arguments) -> str:
+    """The result of a call as JSON, or the refusal."""
+    try:
+        return msgspec.json.encode(await tools.call(tool, arguments)).decode()
+    except TenureError as refusal:
+        return _refused(refusal)
+
+
+def _refused(refusal: TenureError) -> str:
+    if refusal.code is Code.FENCED:
+        raise refusal
+    return f"{refusal.code}: {refusal.detail} "
+
+
+async def _steered(steering: Steering) -> list[str]:
+    """An echo of each message that was sent to steer the run."""
+    taken = await steering.take() if steering.pending else []
+    return [f"steered: {message.text} " for message in taken]
+
+
+async def _state(state: StateAccess, order: Put | Get) -> list[str]:
+    """Do what concerns the state; what is to be said of it."""
+    try:
+        if isinstance(order, Put):
+            await state.set(order.scope, order.key, order.value)
+            return []
+        found = await state.get(order.scope, order.key)
+    except TenureError as refusal:
+        if refusal.code is Code.FENCED:
+            raise
+        return [f"{refusal.detail} "]
+    return [msgspec.json.encode(None if found is None else found.value).decode()]
+
+
 _ORDERS: dict[str, Callable[[str], Order]] = {
     "SAY": _say,
     "SLOW": _slow,
@@ -183,6 +305,11 @@ _ORDERS: dict[str, Callable[[str], Order]] = {
     "VANISH": lambda _: Vanish(),
     "HANG": lambda _: Hang(),
     "SEQ": _seq,
+    "ASK": _ask,
+    "TOOL": _use,
+    "ONCE": _once,
+    "SET": _put,
+    "GET": _get,
 }
 
 

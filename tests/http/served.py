@@ -72,9 +72,9 @@ class _Thread(threading.Thread):
 
 
 @contextmanager
-def a_server(home: Path) -> Generator[Address]:
-    """A server for the length of the block."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+def a_server(home: Path, listening: socket.socket | None = None) -> Generator[Address]:
+    """A server for the length of the block, on a free port or where it is `listening`."""
+    with listening or socket.create_server(("127.0.0.1", 0)) as listener:
         thread = _Thread(home, listener)
         thread.start()
         assert thread.ready.wait(WAIT_S)

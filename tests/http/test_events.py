@@ -168,6 +168,7 @@ async def test_a_stream_replays_then_says_that_it_is_up_to_date(world: World) ->
     ]
 
 
+@pytest.mark.sources("P3", "A14", "D-N9")
 async def test_a_stream_resumes_at_every_boundary(world: World) -> None:
     session, journal = await told(world)
 
@@ -195,6 +196,7 @@ async def test_a_stream_cut_again_and_again_misses_and_repeats_nothing(world: Wo
     assert [event["seq"] for event in seen] == list(range(1, len(seen) + 1))
 
 
+@pytest.mark.sources("D-M17")
 async def test_live_events_follow_the_replay_in_order(world: World) -> None:
     session, journal = await told(world)
     stream = world.follow(session)

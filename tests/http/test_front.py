@@ -137,6 +137,7 @@ async def test_a_weak_role_is_refused(world: World) -> None:
     )
 
 
+@pytest.mark.sources("R10", "P12")
 async def test_a_stranger_cannot_tell_a_session_from_none(world: World) -> None:
     session = await world.session(key=await world.key("member", "ann"))
     stranger = await world.key("admin", "eve", "other")

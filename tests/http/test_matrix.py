@@ -8,16 +8,22 @@ from typing import Any, NamedTuple
 import pytest
 
 from tenure.core.command import (
+    ChangeMessage,
     CloseSession,
     CreateKey,
+    DecideApproval,
     Drain,
     InterruptRun,
     OpenSession,
     ReopenSession,
+    RetryRun,
     SendMessage,
     UpdateSession,
 )
+from tenure.core.envelope import EventEnvelope
+from tenure.core.history import CompactSession, ForkSession, RedoTurns, UndoTurns
 from tenure.core.principal import Action, Role
+from tenure.core.state import SetState
 from tenure.http.call import SOCKET, AnyRoute, NoBody, TenantRule
 from tenure.http.gates import hash_of
 from tenure.http.routes import ROUTES
@@ -32,17 +38,32 @@ BODIES: dict[type[Any], dict[str, Any]] = {
     ReopenSession: {},
     SendMessage: {"content": "SAY x"},
     InterruptRun: {},
+    ChangeMessage: {"promote": "next"},
+    RetryRun: {},
+    DecideApproval: {"decision": "deny"},
     CreateKey: {"user": "x", "role": "viewer"},
     Drain: {},
+    UndoTurns: {},
+    RedoTurns: {},
+    CompactSession: {},
+    SetState: {"value": 1},
+    ForkSession: {},
+    EventEnvelope: {"event_id": "e1", "conversation_id": "c", "input": {"text": "SAY x"}},
 }
 
-PASSED = {"POST /v1/sessions/{session_id}/interrupt": 409}
+PASSED = {
+    "POST /v1/sessions/{session_id}/interrupt": 409,
+    "POST /v1/sessions/{session_id}/redo": 409,
+    "PATCH /v1/sessions/{session_id}/messages/{message_id}": 409,
+    "DELETE /v1/sessions/{session_id}/messages/{message_id}": 409,
+    "POST /v1/runs/{run_id}/retry": 409,
+}
 """What a route answers here to a caller who may; the others answer the status they declare."""
 
 MAY: dict[str, set[Action]] = {
-    "root": {Action.READ, Action.WRITE, Action.MANAGE, Action.DRAIN},
-    "admin": {Action.READ, Action.WRITE, Action.MANAGE},
-    "operator": {Action.READ, Action.WRITE},
+    "root": {Action.READ, Action.WRITE, Action.CONNECT, Action.MANAGE, Action.DRAIN},
+    "admin": {Action.READ, Action.WRITE, Action.CONNECT, Action.MANAGE},
+    "operator": {Action.READ, Action.WRITE, Action.CONNECT},
     "member": {Action.READ, Action.WRITE},
     "viewer": {Action.READ},
     "nobody": set(),
@@ -88,7 +109,7 @@ def expected(route: AnyRoute, caller: Caller, *, stream: bool) -> int:
     if route.action not in MAY[caller.role]:
         return 403
     match route.tenant_rule:
-        case TenantRule.SESSION | TenantRule.RUN:
+        case TenantRule.SESSION | TenantRule.RUN | TenantRule.APPROVAL:
             return passed if caller.reaches_session else 404
         case TenantRule.KEY:
             return passed if caller.reaches_key else 404
@@ -131,21 +152,36 @@ class Target(NamedTuple):
     run_id: str
     message_id: str
     key_id: str
+    file_id: str
+    approval_id: str
+    scope: str = "conversation"
+    key: str = "k"
     seq: str = "1"
 
 
-async def a_target(world: World, owner: str) -> Target:
+async def an_approval(world: World, owner: str) -> str:
+    """A question that a run of the owner's waits for."""
+    session = await world.session(key=owner)
+    await world.say(session, "ASK x", key=owner)
+    return (await world.follow(session, key=owner).event("approval.requested")).data["data"]["approval_id"]
+
+
+async def a_target(world: World, owner: str, route: AnyRoute) -> Target:
     """A session of the owner with a run that has ended, and a key of the owner."""
     session = await world.session(key=owner)
     stream = world.stream("POST", f"/v1/sessions/{session}/messages", {"content": "SAY x"}, key=owner)
     receipt = (await stream.end())[0].data
     made = await world.post("/v1/keys", {"role": "viewer", "user": "ann", "tenant": "acme"})
-    return Target(session, receipt["run_id"], receipt["message_id"], made["id"])
+    kept = await world.ask("PUT", f"/v1/sessions/{session}/state/conversation/k", {"value": 1}, key=owner)
+    assert kept.status_code == 200
+    sent = await world.post(f"/v1/sessions/{session}/files?name=a.txt", content=b"a", key=owner)
+    asked = await an_approval(world, owner) if route.tenant_rule is TenantRule.APPROVAL else ""
+    return Target(session, receipt["run_id"], receipt["message_id"], made["id"], sent["id"], asked)
 
 
 async def status(world: World, route: AnyRoute, target: Target, key: str | None, *, stream: bool) -> int:
     """What the caller is answered."""
-    path = route.path.format(**target._asdict())
+    path = route.path.format(**target._asdict()) + ("?name=b.txt" if route.uploads else "")
     if route.method == SOCKET:
         return await socket_status(world, target.session_id, key)
     body = None if route.body is NoBody else BODIES[route.body]
@@ -166,6 +202,7 @@ async def socket_status(world: World, session: str, key: str | None) -> int:
     return 101 if first["type"] == "websocket.accept" else first["status"]
 
 
+@pytest.mark.sources("P12")
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
 async def test_every_caller_gets_what_the_table_declares(world: World, route: AnyRoute) -> None:
     owner = await world.key("member", "ann", "acme")
@@ -174,7 +211,7 @@ async def test_every_caller_gets_what_the_table_declares(world: World, route: An
     for caller in CALLERS:
         key = await key_of(world, caller)
         for stream in (False, True) if route.streams else (False,):
-            target = await a_target(world, owner)
+            target = await a_target(world, owner, route)
             head = world.host.store.head(target.session_id)
             answer = await status(world, route, target, key, stream=stream)
             answers.setdefault(caller.name, []).append(answer)

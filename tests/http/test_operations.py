@@ -47,6 +47,7 @@ async def test_only_the_bootstrap_admin_drains(world: World) -> None:
     assert (await world.get("/v1/stats"))["draining"] is False
 
 
+@pytest.mark.sources("N06")
 async def test_draining_ends_every_stream_with_a_reason(world: World) -> None:
     session = await world.session()
     await world.say(session, "SLOW 100000 20")
@@ -196,7 +197,7 @@ async def test_the_start_page_says_what_runs_here_and_how_to_begin(world: World)
 
     page = Page(response.text)
     assert response.headers["content-type"] == "text/html; charset=utf-8"
-    assert "tenure chat --agent longhaul" in response.text
+    assert "tenure chat --agent concierge" in response.text
     assert "<code>scripted</code>" in response.text
     for link in page.links:
         assert (await world.ask("GET", link, key=None)).status_code == 200

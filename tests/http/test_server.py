@@ -94,6 +94,7 @@ async def test_a_dropped_connection_is_noticed_at_once(server: Address, client: 
     assert time.monotonic() - began < 1
 
 
+@pytest.mark.sources("A15", "D-N8")
 async def test_a_reader_that_reads_nothing_holds_up_nobody(
     server: Address, client: httpx.AsyncClient
 ) -> None:

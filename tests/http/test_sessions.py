@@ -18,6 +18,7 @@ async def settled(world: World, session: str, text: str, **how: Any) -> Any:
     return (await stream.end())[0].data
 
 
+@pytest.mark.sources("M03")
 async def test_opening_a_session_answers_all_of_it(world: World) -> None:
     body = {
         "agent": "scripted",
@@ -68,16 +69,17 @@ async def test_an_unknown_agent_is_refused_with_those_there_are(world: World) ->
         "title": "There is no such agent",
         "status": 404,
         "code": "unknown_agent",
-        "detail": "There is no agent 'nobody' on this host. It has: longhaul, scripted.",
+        "detail": "There is no agent 'nobody' on this host. It has: concierge, longhaul, scripted.",
         "agent": "nobody",
     }
 
 
+@pytest.mark.sources("O27")
 async def test_the_catalogue_lists_every_agent(world: World) -> None:
     page = await world.get("/v1/agents", key=await world.key("viewer"))
 
     assert page["next_cursor"] is None
-    assert [agent["name"] for agent in page["data"]] == ["longhaul", "scripted"]
+    assert [agent["name"] for agent in page["data"]] == ["concierge", "longhaul", "scripted"]
     assert set(page["data"][0]) == {
         "name",
         "runner",
@@ -86,9 +88,16 @@ async def test_the_catalogue_lists_every_agent(world: World) -> None:
         "apis",
         "deadline_s",
         "healthy",
+        "operations",
+        "resources",
+        "state_scopes",
+        "storage",
+        "tools",
+        "tools_absent",
     }
 
 
+@pytest.mark.sources("M17", "M19")
 async def test_a_list_holds_what_the_caller_reaches(world: World) -> None:
     keys = {
         "ann": await world.key("member", "ann", "acme"),
@@ -116,6 +125,7 @@ async def test_a_list_holds_what_the_caller_reaches(world: World) -> None:
     }
 
 
+@pytest.mark.sources("M10", "M19")
 async def test_a_list_is_narrowed_by_agent_status_and_labels(world: World) -> None:
     async def opened(agent: str, **labels: str) -> str:
         made = await world.post("/v1/sessions", {"agent": agent, "labels": labels})
@@ -232,6 +242,7 @@ async def test_a_deleted_session_is_gone_for_everybody(world: World) -> None:
     assert (await world.get("/v1/sessions"))["data"] == []
 
 
+@pytest.mark.sources("M05")
 async def test_too_many_sessions_are_refused_with_scope_limit_and_current(tmp_path: Any) -> None:
     async with a_world(tmp_path, open_sessions=3, open_sessions_per_user=2) as world:
         ann, bob = await world.key("member", "ann"), await world.key("member", "bob")
@@ -248,6 +259,7 @@ async def test_too_many_sessions_are_refused_with_scope_limit_and_current(tmp_pa
         assert answers[4][1] == ["capacity", "global", 3, 3]
 
 
+@pytest.mark.sources("R01")
 async def test_a_run_tells_how_it_went(world: World) -> None:
     session = await world.session()
     receipt = await settled(world, session, "FAIL out of ink")
@@ -274,6 +286,7 @@ async def test_a_run_tells_how_it_went(world: World) -> None:
     assert (await world.get(f"/v1/sessions/{session}/runs")) == {"data": [run], "next_cursor": None}
 
 
+@pytest.mark.sources("M14")
 async def test_interrupt_stops_the_live_run(world: World) -> None:
     session = await world.session()
     receipt = await world.say(session, LONG)
@@ -292,6 +305,7 @@ async def test_interrupt_stops_the_live_run(world: World) -> None:
     assert finished.data["data"]["status"] == "cancelled"
 
 
+@pytest.mark.sources("M14")
 async def test_interrupt_needs_the_run_that_is_live(world: World) -> None:
     session = await world.session()
     path = f"/v1/sessions/{session}/interrupt"
@@ -365,6 +379,7 @@ async def test_a_message_tells_where_it_is_and_how_it_ended(world: World) -> Non
     )
 
 
+@pytest.mark.sources("M12")
 async def test_a_receipt_says_what_was_decided(world: World) -> None:
     session = await world.session()
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from tenure.core.principal import Action
 from tenure.http.call import Options
 from tenure.http.routes import ROUTES
 from tenure.http.socket import COMMANDS
@@ -89,7 +88,7 @@ async def test_a_refusal_has_the_problem_as_its_body_and_the_socket_goes_on(worl
     assert (await wire.reply(4))["status"] == 202
 
 
-@pytest.mark.parametrize("command", ["steer", "decide", "undo", "shout", ""])
+@pytest.mark.parametrize("command", ["fork", "shout", ""])
 async def test_a_command_that_the_socket_lacks_is_unsupported(world: World, command: str) -> None:
     wire = world.socket(await world.session())
 
@@ -103,32 +102,33 @@ async def test_a_command_that_the_socket_lacks_is_unsupported(world: World, comm
             "title": "This isn't supported here",
             "status": 409,
             "code": "unsupported",
-            "detail": f"The socket has no command {command!r}. It has: send, interrupt.",
+            "detail": f"The socket has no command {command!r}. It has: {', '.join(COMMANDS)}.",
             "command": command,
         },
     }
 
 
 @pytest.mark.parametrize(
-    ("text", "status", "code"),
+    ("text", "answers", "status", "code"),
     [
-        ("nonsense", 400, "bad_request"),
-        ("", 422, "invalid"),
-        ("[]", 422, "invalid"),
-        ('{"id": 1}', 422, "invalid"),
-        ('{"id": null, "command": "send"}', 422, "invalid"),
-        ('{"id": 1, "command": "send", "more": 1}', 422, "invalid"),
-        ("[" * 70 + "]" * 70, 422, "too_deep"),
-        ('{"id": "\\u0000", "command": "send"}', 422, "invalid"),
+        ("nonsense", None, 400, "bad_request"),
+        ("", None, 422, "invalid"),
+        ("[]", None, 422, "invalid"),
+        ('{"id": null, "command": "send"}', None, 422, "invalid"),
+        ('{"id": [1], "command": "send"}', None, 422, "invalid"),
+        ('{"id": 7}', 7, 422, "invalid"),
+        ('{"id": "a", "command": 3}', "a", 422, "invalid"),
+        ('{"id": 7, "command": "send", "more": 1}', 7, 422, "invalid"),
+        ('{"id": 7, "command": "send", "body": ' + "[" * 70 + "]" * 70 + "}", None, 422, "too_deep"),
     ],
 )
-async def test_a_garbled_frame_is_refused_without_an_id(
-    world: World, text: str, status: int, code: str
+async def test_a_garbled_frame_is_refused_by_its_id_if_it_has_one(
+    world: World, text: str, answers: str | int | None, status: int, code: str
 ) -> None:
     wire = world.socket(await world.session())
 
     wire.say(text)
-    reply = await wire.reply(None)
+    reply = await wire.reply(answers)
     wire.say({"id": 1, "command": "send", "body": {"content": "SAY x"}})
 
     assert (reply["status"], reply["body"]["code"]) == (status, code)
@@ -292,6 +292,7 @@ async def test_deleting_the_session_closes_the_socket(world: World) -> None:
     assert wire.frames[-1] == {"control": "closed", "reason": "deleted"}
 
 
+@pytest.mark.sources("N07")
 async def test_a_socket_that_leaves_stops_nothing(world: World) -> None:
     session = await world.session()
     wire = world.socket(session)
@@ -319,9 +320,20 @@ async def test_an_unexpected_error_ends_the_socket_with_internal(
     assert "secret" not in str(wire.sent)
 
 
-def test_each_command_is_the_post_of_its_path() -> None:
-    declared = {route.path: route for route in ROUTES if route.method == "POST"}
+ELSEWHERE = {
+    "withdraw": "DELETE /v1/sessions/{session_id}/messages/{message_id}",
+    "promote": "PATCH /v1/sessions/{session_id}/messages/{message_id}",
+    "decide": "POST /v1/approvals/{approval_id}",
+}
+"""The commands whose request names its object in the path: their body names it instead."""
 
-    for command in COMMANDS.values():
-        route = declared["/v1/sessions/{session_id}/" + command.path]
-        assert (route.body, route.action, route.status) == (command.body, Action.WRITE, 202)
+
+@pytest.mark.sources("M01")
+def test_each_command_is_answered_as_the_request_that_it_stands_for() -> None:
+    declared = {route.name: route for route in ROUTES}
+
+    for name, command in COMMANDS.items():
+        route = declared[ELSEWHERE.get(name, "POST /v1/sessions/{session_id}/" + command.path)]
+        assert (name, route.action, route.status) == (name, command.action, command.status)
+        if name not in ELSEWHERE:
+            assert route.body is command.body

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Scope
 
 import tenure
 from tenure import wiring
-from tenure.config import LimitSettings, Settings
+from tenure.config import BindingSettings, LimitSettings, ScopeSettings, Settings
 from tenure.http.app import create_app
 from tenure.http.call import Options
 
@@ -386,10 +386,21 @@ def scope_of(kind: str, path: str, headers: dict[str, str]) -> Scope:
     }
 
 
+EVERYWHERE = tuple(
+    BindingSettings(id=tenant, tenant=tenant, agent="scripted", scope=ScopeSettings(type="global"))
+    for tenant in ("default", "acme", "rival")
+)
+"""A binding for each tenant that takes all its messages."""
+
+
 @asynccontextmanager
-async def a_world(home: Path, **limits: int) -> AsyncGenerator[World]:
+async def a_world(
+    home: Path, bindings: tuple[BindingSettings, ...] = EVERYWHERE, **limits: int
+) -> AsyncGenerator[World]:
     """A host with the demo agents, for one test."""
-    settings = Settings(home=home, demo=True, entry_points=False, limits=LimitSettings(**limits))
+    settings = Settings(
+        home=home, demo=True, entry_points=False, limits=LimitSettings(**limits), bindings=bindings
+    )
     world = World(await wiring.build(settings), home)
     try:
         yield world

@@ -32,8 +32,11 @@ class Disconnected(Exception):
     """The client went away before its request was complete."""
 
 
-async def read_body(receive: Receive) -> bytes:
-    """The whole body. Raises TenureError `too_large` as soon as it is, Disconnected if the client left."""
+async def read_body(receive: Receive, most: int = MAX_BYTES) -> bytes:
+    """The whole body, at most `most` bytes.
+
+    Raises TenureError `too_large` as soon as it is larger, Disconnected if the client left.
+    """
     parts: list[bytes] = []
     size = 0
     while True:
@@ -42,19 +45,19 @@ async def read_body(receive: Receive) -> bytes:
             raise Disconnected
         part: bytes = message.get("body", b"")
         size += len(part)
-        if size > MAX_BYTES:
-            raise too_large(size)
+        if size > most:
+            raise too_large(size, most)
         parts.append(part)
         if not message.get("more_body", False):
             return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def too_large(size: int) -> TenureError:
+def too_large(size: int, most: int = MAX_BYTES) -> TenureError:
     """The refusal of a body of `size` bytes or more."""
     return TenureError(
         Code.TOO_LARGE,
-        f"The body has {size} bytes or more; at most {MAX_BYTES} are taken. Send less at once.",
-        limit=MAX_BYTES,
+        f"The body has {size} bytes or more; at most {most} are taken. Send less at once.",
+        limit=most,
     )
 
 
@@ -125,10 +128,11 @@ def check_depth(body: bytes) -> None:
         )
 
 
-def idempotency(key: str, size: int, path: str, body: object) -> Idempotency:
-    """The client's key for a POST, with what it stands for: method, path, canonical body.
+def idempotency(key: str, size: int, path: str, body: object, *, method: str = "POST") -> Idempotency:
+    """The client's key for a request, with what it stands for: method, path, canonical body.
 
-    `size` is the key's length in bytes. Raises TenureError `invalid` if it is empty or too long.
+    `path` holds whatever else makes it another request, such as conditions. `size` is the key's length in
+    bytes. Raises TenureError `invalid` if it is empty or too long.
     """
     if not 0 < size <= MAX_IDEMPOTENCY_KEY:
         raise TenureError(
@@ -137,7 +141,7 @@ def idempotency(key: str, size: int, path: str, body: object) -> Idempotency:
             field="Idempotency-Key",
         )
     canonical = msgspec.json.encode(body, order="sorted")
-    digest = hashlib.sha256(b"POST\n%b\n%b" % (path.encode(), canonical)).hexdigest()
+    digest = hashlib.sha256(b"%b\n%b\n%b" % (method.encode(), path.encode(), canonical)).hexdigest()
     return Idempotency(storable(key, "The Idempotency-Key"), digest)
 
 

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Scope
 from tenure.core.principal import Action, Principal
 from tenure.host.host import Host
 from tenure.http.audience import Audience
+from tenure.http.bodies import MAX_BYTES
 from tenure.http.pace import Pace
 from tenure.ports.store import Ground, Idempotency
 
@@ -36,6 +37,8 @@ class TenantRule(StrEnum):
     """The path names a session by `session_id`."""
     RUN = "run"
     """The path names a run by `run_id`; its session decides."""
+    APPROVAL = "approval"
+    """The path names an approval by `approval_id`; its session decides."""
     KEY = "key"
     """The path names an API key by `key_id`; its tenant decides."""
     HOST = "host"
@@ -131,7 +134,8 @@ class Route(msgspec.Struct, Generic[B, Q], frozen=True, kw_only=True):
     """One line of the route table.
 
     `hot` routes answer by plain ASGI; the others may use Starlette's responses. `streams` says that
-    the route can answer with an event stream too.
+    the route can answer with an event stream too. `most_bytes` is the size of the largest body; that of
+    a route that `uploads` is a file, which its handler reads.
     """
 
     method: str
@@ -147,6 +151,8 @@ class Route(msgspec.Struct, Generic[B, Q], frozen=True, kw_only=True):
     status: int = 200
     hot: bool = False
     streams: bool = False
+    uploads: bool = False
+    most_bytes: int = MAX_BYTES
     handler: Handler[B, Q]
 
     @property

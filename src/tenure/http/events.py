@@ -91,7 +91,10 @@ async def _page_before(call: Call[NoBody, EventsQuery], before: int) -> Reply:
     store, limit = call.site.host.store, call.query.limit
     before = min(before, store.head(call.session_id) + 1)
     page = await store.page_back(call.session_id, before, limit)
-    return _reply(cut(page.spans, max(0, before - limit - 1), before), page, msgspec.UNSET)
+    found = cut(page.spans, max(0, before - limit - 1), before)
+    is_gone = page.min_available > 1 and len(found) < limit
+    gap = EventGap(after=0, min_available=page.min_available) if is_gone else msgspec.UNSET
+    return _reply(found, page, gap)
 
 
 def _reply(envelopes: list[bytes], page: JournalPage, gap: EventGap | msgspec.UnsetType) -> Reply:

@@ -106,8 +106,8 @@ class Front:
         headers = dict(pairs)
         host = gates.check_host(self._trust, pairs)
         gates.check_origin(self._trust, headers, host)
-        gates.check_size(headers)
         route, path = self._router.find(method, scope["path"])
+        gates.check_size(headers, route.most_bytes)
         return AnyCall(self._site, route, scope, path, headers, query=None, body=None)
 
     async def _read(self, call: AnyCall, receive: Receive) -> None:
@@ -116,7 +116,7 @@ class Front:
         route = call.route
         if route.body is NoBody:
             return
-        call.body = decode(await read_body(receive), route.body)
+        call.body = decode(await read_body(receive, route.most_bytes), route.body)
         if route.method == "POST":
             call.idempotency = _idempotency(call)
 

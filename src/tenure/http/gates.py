@@ -7,11 +7,11 @@ first frame. They only read and refuse: a gate never changes anything.
 import hashlib
 from typing import NamedTuple, assert_never
 
-from tenure.core.ids import KEY, RUN, SESSION, well_formed
+from tenure.core.ids import APPROVAL, KEY, RUN, SESSION, well_formed
 from tenure.core.principal import Action, Principal, may, reaches
 from tenure.errors import Code, TenureError
 from tenure.host.host import Host
-from tenure.http.bodies import MAX_BYTES, too_large
+from tenure.http.bodies import too_large
 from tenure.http.call import AnyCall, AnyRoute, Options, TenantRule
 from tenure.ports.store import Ground
 
@@ -61,7 +61,7 @@ def check_origin(trust: Trust, headers: dict[bytes, bytes], host: str) -> None:
     )
 
 
-def check_size(headers: dict[bytes, bytes]) -> None:
+def check_size(headers: dict[bytes, bytes], most: int) -> None:
     """Refuse a body that says it is too large. Raises TenureError `too_large` or `bad_request`."""
     length = headers.get(b"content-length")
     if length is None:
@@ -71,8 +71,8 @@ def check_size(headers: dict[bytes, bytes]) -> None:
             Code.BAD_REQUEST,
             f"Content-Length is {length.decode('latin-1')}. Send the number of bytes of the body.",
         )
-    if len(length) > len(str(MAX_BYTES)) or int(length) > MAX_BYTES:
-        raise too_large(int(length[:18]))
+    if len(length) > len(str(most)) or int(length) > most:
+        raise too_large(int(length[:18]), most)
 
 
 def bearer(headers: dict[bytes, bytes]) -> bytes | None:
@@ -134,6 +134,8 @@ def find_ground(host: Host, rule: TenantRule | None, path: dict[str, str], by: P
             return _session(host, path["session_id"], by)
         case TenantRule.RUN:
             return _run(host, path["run_id"], by)
+        case TenantRule.APPROVAL:
+            return _approval(host, path["approval_id"], by)
         case TenantRule.KEY:
             return _key(host, path["key_id"], by)
         case _:
@@ -158,6 +160,13 @@ def _run(host: Host, run_id: str, by: Principal) -> Ground:
     ground = host.store.ground_of_run(run_id) if well_formed(RUN, run_id) else None
     if ground is None or not reaches(by, ground.tenant, ground.owner):
         raise not_found("run", run_id)
+    return ground
+
+
+def _approval(host: Host, approval_id: str, by: Principal) -> Ground:
+    ground = host.store.ground_of_approval(approval_id) if well_formed(APPROVAL, approval_id) else None
+    if ground is None or not reaches(by, ground.tenant, ground.owner):
+        raise not_found("approval", approval_id)
     return ground
 
 

@@ -5,11 +5,12 @@ from typing import NamedTuple, assert_never
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tenure.core.command import SendMessage
+from tenure.core.command import ChangeMessage, SendMessage
 from tenure.core.view import MessageReceipt
 from tenure.errors import Code, TenureError
 from tenure.host.fanout import Delivery, Ended, Gap, Step, UpToDate
 from tenure.http.call import Call, NoBody, NoQuery
+from tenure.http.etag import etag, wanted_version
 from tenure.http.gates import hash_of, not_found
 from tenure.http.lists import PageQuery, check_head, cursor_of
 from tenure.http.stream import (
@@ -25,7 +26,7 @@ from tenure.http.stream import (
     watching,
 )
 from tenure.http.thread import Thread
-from tenure.http.wire import REPLAYED, Reply, json_response
+from tenure.http.wire import REPLAYED, Reply, empty_response, json_response
 from tenure.ports.store import Answer
 
 _receipts = msgspec.json.Encoder()
@@ -56,7 +57,24 @@ async def read_message(call: Call[NoBody, NoQuery]) -> ASGIApp:
     found = await call.site.host.store.message(call.session_id, message_id)
     if found is None:
         raise not_found("message", message_id)
-    return json_response(found)
+    return json_response(found, tag=etag(found.version))
+
+
+async def change_message(call: Call[ChangeMessage, NoQuery]) -> ASGIApp:
+    """Edit a message that waits, send it now, or move it to the front."""
+    ask, version = call.body, wanted_version(call)
+    if version is not None:
+        ask = msgspec.structs.replace(ask, if_version=version)
+    commands, message_id = call.site.host.commands, call.path["message_id"]
+    changed = await commands.change_message(call.by, call.session_id, message_id, ask)
+    return json_response(changed, tag=etag(changed.version))
+
+
+async def withdraw_message(call: Call[NoBody, NoQuery]) -> ASGIApp:
+    """Withdraw a message that waits: it will never run."""
+    commands, message_id = call.site.host.commands, call.path["message_id"]
+    await commands.withdraw_message(call.by, call.session_id, message_id, wanted_version(call))
+    return empty_response()
 
 
 async def _send(call: Call[SendMessage, NoQuery]) -> Answer[MessageReceipt]:

@@ -35,12 +35,28 @@ HEADERS: Json = {
     },
 }
 
+_BYTES: Json = {"type": "string", "format": "binary"}
+UPLOAD: Json = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {"type": "object", "properties": {"file": _BYTES}, "required": ["file"]}
+        },
+        "application/octet-stream": {"schema": _BYTES},
+    },
+}
+"""The body of a route that takes a file."""
+
 PATH_PATTERNS = {
     "session_id": "^ses_[0-9a-f]{32}$",
     "run_id": "^run_[0-9a-f]{32}$",
     "key_id": "^key_[0-9a-f]{32}$",
     "message_id": "^msg_[0-9a-f]{32}$",
+    "approval_id": "^apr_[0-9a-f]{32}$",
+    "file_id": "^art_[0-9a-f]{32}$",
     "seq": "^[0-9]{1,18}$",
+    "scope": "^(conversation|actor|subject|runner)$",
+    "key": "^[^\\x00-\\x1f\\x7f-\\x9f]{1,200}$",
 }
 
 
@@ -72,14 +88,21 @@ def openapi(routes: Iterable[AnyRoute], version: str) -> Json:
 
 def schema_of(kind: Any) -> Json:
     """The JSON schema of a type; structs are references to the components."""
-    return msgspec.json.schema_components([kind], ref_template=REF)[0][0]
+    return msgspec.json.schema_components([kind], ref_template=REF, schema_hook=_anything)[0][0]
+
+
+def _anything(kind: type) -> Json:
+    """The schema of `object`, as which we write values that may be any JSON."""
+    if kind is not object:
+        raise NotImplementedError
+    return {"description": "Any JSON value."}
 
 
 def _schemas(table: tuple[AnyRoute, ...]) -> Json:
     kinds: list[Any] = [Problem]
     for route in table:
         kinds += [kind for kind in (route.answer, route.body) if kind not in (None, NoBody)]
-    components = msgspec.json.schema_components(kinds, ref_template=REF)[1]
+    components = msgspec.json.schema_components(kinds, ref_template=REF, schema_hook=_anything)[1]
     return dict(sorted(components.items()))
 
 
@@ -94,6 +117,8 @@ def _operation(route: AnyRoute) -> Json:
     }
     if parameters := [*_path(route), *_query(route), *_headers(route)]:
         operation["parameters"] = parameters
+    if route.uploads:
+        operation["requestBody"] = UPLOAD
     if route.body is not NoBody:
         operation["requestBody"] = {
             "required": bool(_required(route.body)),
@@ -152,7 +177,7 @@ def _inline(schema: Json, schemas: Json) -> Json:
 
 
 def _headers(route: AnyRoute) -> Iterator[Json]:
-    if route.method == "POST":
+    if route.method in ("POST", "PUT"):
         yield {"$ref": "#/components/parameters/IdempotencyKey"}
     if route.streams:
         yield {"$ref": "#/components/parameters/LastEventId"}

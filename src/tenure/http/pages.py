@@ -48,6 +48,7 @@ POLICY = (
 WHO = {
     Action.READ: "any role",
     Action.WRITE: "admin, operator or member",
+    Action.CONNECT: "admin or operator",
     Action.MANAGE: "admin",
     Action.DRAIN: "the bootstrap admin",
 }
@@ -150,9 +151,11 @@ def _fields(operation: Json, document: Json) -> str:
     ]
     content = operation.get("requestBody", {}).get("content", {})
     for part in content.values():
-        body = document["components"]["schemas"][part["schema"]["$ref"].rpartition("/")[2]]
+        body = part["schema"]
+        if "$ref" in body:
+            body = document["components"]["schemas"][body["$ref"].rpartition("/")[2]]
         required = body.get("required", ())
-        for name, schema in body["properties"].items():
+        for name, schema in body.get("properties", {}).items():
             rows.append(_row(name, "body, required" if name in required else "body", _type(schema)))
     return f"<table>{''.join(rows)}</table>" if rows else ""
 

@@ -1,5 +1,6 @@
 """From method and path to a route. Made from the table once; it refuses a table with a hole in it."""
 
+import re
 from collections.abc import Iterable
 from re import Pattern
 from typing import NamedTuple
@@ -15,6 +16,10 @@ NEEDS: dict[TenantRule, str] = {
     TenantRule.KEY: "key_id",
 }
 """The path parameter that each rule judges by; a path with one of these must have its rule."""
+
+
+REST = "{key}"
+"""The one path parameter that may hold slashes: the server has decoded a `%2F` by now. It stands last."""
 
 
 class UndeclaredRoute(Exception):
@@ -70,7 +75,8 @@ class Router:
     def _methods(self, path: str) -> dict[str, AnyRoute]:
         if "{" not in path:
             return self._fixed.setdefault(path, {})
-        pattern = compile_path(path)[0]
+        written = compile_path(path.replace(REST, "{key:path}"))[0].pattern
+        pattern = re.compile(written, re.DOTALL)
         return self._open.setdefault(pattern.pattern, _Path(pattern, {})).methods
 
 

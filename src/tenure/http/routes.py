@@ -5,15 +5,27 @@ are made from it. The rows stand in `tenure.http.table`, a file per family, and 
 """
 
 from tenure.http.call import AnyRoute
+from tenure.http.table.approvals import APPROVAL_ROUTES
 from tenure.http.table.conversation import CONVERSATION_ROUTES
+from tenure.http.table.events_in import EVENT_ROUTES
+from tenure.http.table.files import FILE_ROUTES
+from tenure.http.table.history import HISTORY_ROUTES
 from tenure.http.table.hosts import HOST_ROUTES
 from tenure.http.table.keys import KEY_ROUTES
 from tenure.http.table.sessions import SESSION_ROUTES
+from tenure.http.table.state import STATE_ROUTES
+from tenure.http.table.usage import USAGE_ROUTES
 
 ROUTES: tuple[AnyRoute, ...] = (
     *HOST_ROUTES,
     *KEY_ROUTES,
     *SESSION_ROUTES,
     *CONVERSATION_ROUTES,
+    *HISTORY_ROUTES,
+    *APPROVAL_ROUTES,
+    *FILE_ROUTES,
+    *EVENT_ROUTES,
+    *USAGE_ROUTES,
+    *STATE_ROUTES,
 )
 """The table."""

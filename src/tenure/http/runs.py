@@ -2,7 +2,7 @@
 
 from starlette.types import ASGIApp
 
-from tenure.core.command import InterruptRun
+from tenure.core.command import InterruptRun, RetryRun
 from tenure.core.view import RunInfo, View
 from tenure.http.call import Call, NoBody, NoQuery
 from tenure.http.gates import not_found
@@ -34,4 +34,11 @@ async def read_run(call: Call[NoBody, NoQuery]) -> ASGIApp:
 async def interrupt(call: Call[InterruptRun, NoQuery]) -> ASGIApp:
     """Stop the live run. 202 says that the stop is durable; how it ends is an event."""
     made = await call.site.host.commands.interrupt(call.by, call.session_id, call.body, call.idempotency)
+    return json_response(made.value, 202, replayed=made.replayed)
+
+
+async def retry_run(call: Call[RetryRun, NoQuery]) -> ASGIApp:
+    """Run the message of a failed last turn again, as a new run."""
+    commands, run_id = call.site.host.commands, call.path["run_id"]
+    made = await commands.retry_run(call.by, run_id, call.body, call.idempotency)
     return json_response(made.value, 202, replayed=made.replayed)

@@ -1,9 +1,13 @@
 """Sessions: open, list, read, rename, close, reopen, delete."""
 
+from typing import Annotated
+from urllib.parse import unquote
+
 import msgspec
 from starlette.types import ASGIApp
 
 from tenure.core.command import CloseSession, OpenSession, ReopenSession, UpdateSession
+from tenure.core.content import storable
 from tenure.core.principal import Principal, Role
 from tenure.core.session import SessionStatus
 from tenure.core.view import SessionInfo, View
@@ -23,13 +27,19 @@ class SessionPage(View, frozen=True, kw_only=True):
 
 
 class SessionsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which sessions to list. `label` is NAME:VALUE and may be given several times; all must hold."""
+    """Which sessions to list. `label` is NAME:VALUE and may be given several times; all must hold.
+
+    A colon in the name of a label is written `%3A` and a per cent sign `%25`, before the whole is made a
+    part of the address. `q` is found in titles and messages: all words, phrases in quotes, and the last
+    word may be a beginning.
+    """
 
     limit: Limit = 100
     cursor: str | None = None
     agent: str | None = None
     status: SessionStatus | None = None
     label: tuple[str, ...] = ()
+    q: Annotated[str, msgspec.Meta(max_length=1_000)] | None = None
 
 
 async def open_session(call: Call[OpenSession, NoQuery]) -> ASGIApp:
@@ -46,6 +56,7 @@ async def list_sessions(call: Call[NoBody, SessionsQuery]) -> ASGIApp:
         agent=query.agent,
         status=query.status,
         labels=tuple(_label(text) for text in query.label),
+        words=query.q if query.q is not None and query.q.strip() else None,
     )
     page = await call.site.host.store.sessions(which, query.cursor, query.limit)
     return json_response(SessionPage(data=tuple(page.data), next_cursor=page.next_cursor))
@@ -76,10 +87,24 @@ async def reopen_session(call: Call[ReopenSession, NoQuery]) -> ASGIApp:
     return json_response(made.value, replayed=made.replayed)
 
 
-async def delete_session(call: Call[NoBody, NoQuery]) -> ASGIApp:
-    """Delete a session for good. Its run is stopped, its streams end."""
-    await call.site.host.commands.delete_session(call.by, call.session_id)
-    return empty_response()
+class DeletionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What goes with a session: with `cascade`, its forks too. Without, they keep what they share."""
+
+    cascade: bool = False
+
+
+async def delete_session(call: Call[NoBody, DeletionQuery]) -> ASGIApp:
+    """Delete a session for good. Its run is stopped, its streams end.
+
+    The header `Tenure-Shared-With` says how many forks keep the part of the journal that they began with.
+    """
+    response = empty_response()
+    if call.query.cascade:
+        await call.site.host.histories.delete_family(call.by, call.session_id)
+    else:
+        sharing = await call.site.host.commands.delete_session(call.by, call.session_id)
+        response.headers["tenure-shared-with"] = str(sharing)
+    return response
 
 
 def _reach(by: Principal) -> tuple[str | None, str | None]:
@@ -98,4 +123,4 @@ def _label(text: str) -> tuple[str, str]:
             field="label",
             value=text[:100],
         )
-    return name, value
+    return storable(unquote(name), "label"), value

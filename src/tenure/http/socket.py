@@ -10,7 +10,18 @@ from typing import Any, NamedTuple
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tenure.core.command import Ask, InterruptRun, SendMessage
+from tenure.core.command import (
+    Ask,
+    ChangeMessage,
+    DecideApproval,
+    DecideHere,
+    InterruptRun,
+    PromoteMessage,
+    SendMessage,
+    WithdrawMessage,
+)
+from tenure.core.history import CompactSession, RedoTurns, UndoReceipt, UndoTurns
+from tenure.core.message import BusyPolicy
 from tenure.core.principal import Action
 from tenure.errors import Code, TenureError
 from tenure.host.fanout import Delivery, Ended
@@ -48,6 +59,12 @@ class CommandFrame(Ask, frozen=True, kw_only=True):
     idempotency_key: str | None = None
 
 
+class Named(msgspec.Struct, frozen=True):
+    """As much of a frame as its answer needs, whatever else is wrong with it."""
+
+    id: str | int | None = None
+
+
 class ReplyFrame(msgspec.Struct, frozen=True):
     """The answer to a command, or, with no id, to something that wasn't one."""
 
@@ -63,6 +80,7 @@ class Command(NamedTuple):
     action: Action
     path: str
     give: Callable[[AnyCall, Any, Idempotency | None], Awaitable[Answer[Any]]]
+    status: int = 202
 
 
 async def _send(call: AnyCall, ask: SendMessage, idem: Idempotency | None) -> Answer[Any]:
@@ -73,8 +91,57 @@ async def _interrupt(call: AnyCall, ask: InterruptRun, idem: Idempotency | None)
     return await call.site.host.commands.interrupt(call.by, call.session_id, ask, idem)
 
 
+async def _steer(call: AnyCall, ask: SendMessage, idem: Idempotency | None) -> Answer[Any]:
+    ask = msgspec.structs.replace(ask, when_busy=BusyPolicy.STEER)
+    return await call.site.host.commands.send(call.by, call.session_id, ask, idem)
+
+
+async def _withdraw(call: AnyCall, ask: WithdrawMessage, _idem: Idempotency | None) -> Answer[Any]:
+    await call.site.host.commands.withdraw_message(call.by, call.session_id, ask.message_id)
+    return Answer(None)
+
+
+async def _promote(call: AnyCall, ask: PromoteMessage, _idem: Idempotency | None) -> Answer[Any]:
+    change = ChangeMessage(promote=ask.promote)
+    commands = call.site.host.commands
+    return Answer(await commands.change_message(call.by, call.session_id, ask.message_id, change))
+
+
+async def _decide(call: AnyCall, ask: DecideHere, idem: Idempotency | None) -> Answer[Any]:
+    host = call.site.host
+    ground = host.store.ground_of_approval(ask.approval_id)
+    if ground is None or ground.session_id != call.session_id:
+        raise gates.not_found("approval", ask.approval_id)
+    body = DecideApproval(
+        decision=ask.decision, arguments=ask.arguments, note=ask.note, remember=ask.remember
+    )
+    if idem is not None:
+        path = f"/v1/approvals/{ask.approval_id}"
+        idem = idempotency(idem.key, len(idem.key.encode()), path, body)
+    return await host.approvals.decide(call.by, ask.approval_id, body, idem)
+
+
+async def _undo(call: AnyCall, ask: UndoTurns, idem: Idempotency | None) -> Answer[Any]:
+    return await call.site.host.histories.undo(call.by, call.session_id, ask, idem)
+
+
+async def _redo(call: AnyCall, ask: RedoTurns, idem: Idempotency | None) -> Answer[Any]:
+    return await call.site.host.histories.redo(call.by, call.session_id, ask, idem)
+
+
+async def _compact(call: AnyCall, ask: CompactSession, idem: Idempotency | None) -> Answer[Any]:
+    return await call.site.host.histories.compact(call.by, call.session_id, ask, idem)
+
+
 COMMANDS: dict[str, Command] = {
+    "undo": Command(UndoTurns, Action.WRITE, "undo", _undo, 200),
+    "redo": Command(RedoTurns, Action.WRITE, "redo", _redo, 200),
+    "compact": Command(CompactSession, Action.WRITE, "compact", _compact),
     "send": Command(SendMessage, Action.WRITE, "messages", _send),
+    "steer": Command(SendMessage, Action.WRITE, "messages", _steer),
+    "withdraw": Command(WithdrawMessage, Action.WRITE, "messages", _withdraw, 204),
+    "promote": Command(PromoteMessage, Action.WRITE, "messages", _promote, 200),
+    "decide": Command(DecideHere, Action.WRITE, "approvals", _decide, 200),
     "interrupt": Command(InterruptRun, Action.WRITE, "interrupt", _interrupt),
 }
 
@@ -159,17 +226,30 @@ async def _commands(call: AnyCall, receive: Receive, send: Send) -> None:
 
 async def _obey(call: AnyCall, text: bytes) -> ReplyFrame:
     """Carry out one frame. A refusal is an answer, with the problem as its body."""
-    frame_id: str | int | None = None
     try:
         frame = decode(text, CommandFrame)
-        frame_id = frame.id
-        made = await _give(call, frame)
     except TenureError as error:
-        return ReplyFrame(frame_id, problems.KINDS[error.code].status, problems.document(error))
-    return ReplyFrame(frame_id, 202, made.value)
+        return _refusal(_id_of(text) if error.code is Code.INVALID else None, error)
+    try:
+        status, made = await _give(call, frame)
+    except TenureError as error:
+        return _refusal(frame.id, error)
+    return ReplyFrame(frame.id, status, made.value)
 
 
-async def _give(call: AnyCall, frame: CommandFrame) -> Answer[Any]:
+def _id_of(text: bytes) -> str | int | None:
+    """The id of a frame that is JSON, but no command."""
+    try:
+        return msgspec.json.decode(text, type=Named).id
+    except msgspec.DecodeError:
+        return None
+
+
+def _refusal(frame_id: str | int | None, error: TenureError) -> ReplyFrame:
+    return ReplyFrame(frame_id, problems.KINDS[error.code].status, problems.document(error))
+
+
+async def _give(call: AnyCall, frame: CommandFrame) -> tuple[int, Answer[Any]]:
     command = COMMANDS.get(frame.command)
     if command is None:
         raise TenureError(
@@ -180,7 +260,9 @@ async def _give(call: AnyCall, frame: CommandFrame) -> Answer[Any]:
     gates.check_action(command.action, call.by, f"give the command {frame.command}")
     call.site.pace.take(call.by)
     ask = decode(bytes(frame.body), command.body)
-    return await command.give(call, ask, _idempotency(call, frame.idempotency_key, command, ask))
+    made = await command.give(call, ask, _idempotency(call, frame.idempotency_key, command, ask))
+    stops = isinstance(made.value, UndoReceipt) and made.value.interrupts is not None
+    return 202 if stops else command.status, made
 
 
 def _idempotency(call: AnyCall, key: str | None, command: Command, ask: Ask) -> Idempotency | None:

@@ -16,6 +16,7 @@ from tenure.core.event import (
     RunFinished,
     RunnerWarning,
     RunStarted,
+    SteeringConsumed,
     Unknown,
 )
 from tenure.core.message import Disposition, MessageState
@@ -34,13 +35,14 @@ _TELLING = frozenset(
         "message.updated",
         "message.promoted",
         "message.withdrawn",
+        "steering.consumed",
         "run.started",
         "run.finished",
     }
 )
 """The types whose data decides whether an event belongs here; the others only say whose run they are of."""
 
-_MOVING = (MessagePromoted, MessageWithdrawn, RunStarted)
+_MOVING = (MessagePromoted, SteeringConsumed, MessageWithdrawn, RunStarted)
 """What can change places in the queue. For all else there is no need to ask the store."""
 
 
@@ -65,7 +67,9 @@ class Thread:
         self._store = store
         self._session_id = session_id
         self._message_id = receipt.message_id
-        self._run_id = receipt.run_id
+        self._into = receipt.into
+        # The run that a message is to steer isn't the one that took it, before it did.
+        self._run_id = None if receipt.disposition == Disposition.STEERED else receipt.run_id
         self._waits = receipt.disposition == Disposition.QUEUED
         self._position: int | None = receipt.queue_position
         self._over: _Over | None = None
@@ -82,7 +86,9 @@ class Thread:
         info = await self._store.message(self._session_id, self._message_id)
         if info is None:
             return b""
-        self._run_id, self._position = info.run_id or self._run_id, info.queue_position
+        if info.status != MessageState.STEERED:
+            self._run_id = info.run_id or self._run_id
+        self._position = info.queue_position
         self._waits = info.status == MessageState.QUEUED
         if info.status in OUTCOMES:
             self._over = _Over(OUTCOMES[info.status], info.as_of_seq)
@@ -125,13 +131,17 @@ class Thread:
         match seen.event:
             case MessageAdmitted(message_id=message_id) | MessageUpdated(message_id=message_id):
                 return message_id == self._message_id
-            case MessagePromoted(message_id=message_id):
+            case MessagePromoted(message_id=message_id, to=to):
+                if message_id == self._message_id:
+                    self._waits = to != "steering"
                 return message_id == self._message_id
+            case SteeringConsumed(message_ids=message_ids) if self._message_id in message_ids:
+                self._run_id, self._waits = seen.run_id, False
             case MessageWithdrawn(message_id=message_id):
                 if message_id == self._message_id:
                     self.outcome = WITHDRAWN
                 return message_id == self._message_id
-            case RunStarted(trigger=trigger) if trigger.id == self._message_id:
+            case RunStarted(trigger=trigger) if trigger.id in (self._message_id, self._into):
                 self._run_id, self._waits = seen.run_id, False
             case RunFinished() if seen.run_id == self._run_id and seen.run_id is not None:
                 self.outcome = SETTLED

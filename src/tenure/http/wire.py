@@ -18,9 +18,13 @@ REPLAYED = (b"idempotency-replayed", b"true")
 _encoder = msgspec.json.Encoder()
 
 
-def json_response(value: object, status: int = 200, *, replayed: bool = False) -> Response:
-    """`value` as JSON; `replayed` says that the same request was answered before."""
+def json_response(
+    value: object, status: int = 200, *, replayed: bool = False, tag: str | None = None
+) -> Response:
+    """`value` as JSON; `replayed` says that the same request was answered before, `tag` is its ETag."""
     headers = {**NO_STORE, "idempotency-replayed": "true"} if replayed else NO_STORE
+    if tag is not None:
+        headers = {**headers, "etag": tag}
     return Response(_encoder.encode(value), status, headers, media_type=JSON)
 
 

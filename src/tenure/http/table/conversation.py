@@ -1,7 +1,9 @@
 """What is said in a session, its journal and its runs. Rows of the route table."""
 
 from tenure.core.command import (
+    ChangeMessage,
     InterruptRun,
+    RetryRun,
     SendMessage,
 )
 from tenure.core.view import (
@@ -55,6 +57,30 @@ CONVERSATION_ROUTES: tuple[AnyRoute, ...] = (
         body=NoBody,
         answer=MessageInfo,
         handler=messages.read_message,
+    ),
+    Route(
+        method="PATCH",
+        path="/v1/sessions/{session_id}/messages/{message_id}",
+        summary="Edit a message that waits, send it now, or move it to the front.",
+        resource="message",
+        action=WRITE,
+        tenant_rule=SESSION,
+        query=NoQuery,
+        body=ChangeMessage,
+        answer=MessageInfo,
+        handler=messages.change_message,
+    ),
+    Route(
+        method="DELETE",
+        path="/v1/sessions/{session_id}/messages/{message_id}",
+        summary="Withdraw a message that waits.",
+        resource="message",
+        action=WRITE,
+        tenant_rule=SESSION,
+        query=NoQuery,
+        body=NoBody,
+        status=204,
+        handler=messages.withdraw_message,
     ),
     Route(
         method="GET",
@@ -130,5 +156,18 @@ CONVERSATION_ROUTES: tuple[AnyRoute, ...] = (
         body=NoBody,
         answer=RunInfo,
         handler=runs.read_run,
+    ),
+    Route(
+        method="POST",
+        path="/v1/runs/{run_id}/retry",
+        summary="Run the message of a failed last turn again.",
+        resource="run",
+        action=WRITE,
+        tenant_rule=RUN,
+        query=NoQuery,
+        body=RetryRun,
+        answer=MessageReceipt,
+        status=202,
+        handler=runs.retry_run,
     ),
 )

@@ -78,11 +78,11 @@ SESSION_ROUTES: tuple[AnyRoute, ...] = (
     Route(
         method="DELETE",
         path="/v1/sessions/{session_id}",
-        summary="Delete a session for good.",
+        summary="Delete a session for good, with its forks if asked to.",
         resource="session",
         action=WRITE,
         tenant_rule=SESSION,
-        query=NoQuery,
+        query=sessions.DeletionQuery,
         body=NoBody,
         status=204,
         handler=sessions.delete_session,

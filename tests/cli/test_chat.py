@@ -33,14 +33,16 @@ def test_chat_streams_the_answer_and_ctrl_d_leaves(at_terminal: Start, client: C
     ]
 
 
-def test_what_is_typed_during_a_run_is_queued_and_shown_as_such(at_terminal: Start, client: Client) -> None:
+def test_what_is_typed_during_a_run_waits_in_line_if_that_is_ordered(
+    at_terminal: Start, client: Client
+) -> None:
     chat = at_terminal("chat", "--agent", "scripted")
     session = session_in(chat.expect("> "))
 
     chat.type("SLOW 20 50\n")
     chat.expect("w1 ")
-    chat.type("SAY second\n")
-    chat.expect("number 1 in line")
+    chat.type("/queue SAY second\n")
+    chat.expect("number 1 in line)")
     chat.expect("w19")
     chat.expect("\nsecond")
     chat.type(CTRL_D)
@@ -202,7 +204,7 @@ def test_last_goes_on_with_the_latest_open_session(piped: Run, client: Client) -
 
 
 def test_last_without_a_session_is_not_found(piped: Run, client: Client) -> None:
-    ran = piped("chat", "--last", "--agent", "longhaul")
+    ran = piped("chat", "--last", "--agent", "concierge")
 
     assert ran.code == 3
     assert "no open session" in ran.err
@@ -213,7 +215,8 @@ def test_chat_without_an_agent_names_the_choice(piped: Run) -> None:
     ran = piped("chat")
 
     assert ran.code == 2
-    assert ran.err == ("The server hosts several agents: longhaul, scripted. Choose one with --agent.\n")
+    names = "concierge, longhaul, scripted"
+    assert ran.err == f"The server hosts several agents: {names}. Choose one with --agent.\n"
 
 
 def test_session_and_agent_together_are_refused(piped: Run) -> None:

@@ -4,6 +4,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from typer.core import TyperCommand
 
 from tenure.cli.main import COMMANDS
 from tenure.client import Client
@@ -11,6 +12,7 @@ from tenure.core.principal import Role
 from tests.cli.conftest import Began, Run
 from tests.client.both import is_finished
 from tests.client.hosted import Hosted
+from tools.reference.commands import listed
 
 NOWHERE = "ses_" + "0" * 32
 
@@ -21,13 +23,13 @@ def test_agents_are_listed_with_what_they_are(tenure: Run) -> None:
     assert (ran.code, ran.err) == (0, "")
     heading, *lines = ran.out.splitlines()
     assert heading.split() == ["NAME", "RUNNER", "WELL", "DEADLINE", "DESCRIPTION"]
-    assert [line.split()[0] for line in lines] == ["longhaul", "scripted"]
+    assert [line.split()[0] for line in lines] == ["concierge", "longhaul", "scripted"]
 
 
 def test_agents_as_json_are_one_a_line(tenure: Run) -> None:
     ran = tenure("agents", "--json")
 
-    assert [value["name"] for value in ran.values] == ["longhaul", "scripted"]
+    assert [value["name"] for value in ran.values] == ["concierge", "longhaul", "scripted"]
 
 
 def test_opened_session_is_printed_as_its_id_alone(tenure: Run, client: Client) -> None:
@@ -344,12 +346,45 @@ def test_help_lists_every_command_and_each_command_has_its_own(tenure: Run) -> N
         assert f"Usage: tenure {name}" in ran.out
 
 
-@pytest.mark.parametrize("name", [n for n in COMMANDS if n not in {"serve", "demo", "doctor"}])
-def test_every_command_that_asks_a_server_can_name_it_and_answer_in_json(tenure: Run, name: str) -> None:
-    out = tenure(name, "--help").out
+ASKING = [
+    pytest.param(one.command, id=one.words)
+    for one in listed()
+    if isinstance(one.command, TyperCommand) and one.words not in {"serve", "demo", "doctor"}
+]
 
-    groups = {"sessions", "keys"}
-    texts = [out] if name not in groups else [tenure(name, "list", "--help").out]
-    for text in texts:
-        for option in ("--server", "--key", "--home", "--json"):
-            assert option in text
+
+@pytest.mark.parametrize("command", ASKING)
+def test_every_command_that_asks_a_server_can_name_it_and_answer_in_json(command: TyperCommand) -> None:
+    offered = {option for parameter in command.params for option in parameter.opts}
+
+    assert offered >= {"--server", "--key", "--home", "--json"}
+
+
+def test_a_session_is_exported_to_one_file_and_never_over_another(
+    tenure: Run, client: Client, tmp_path: Path
+) -> None:
+    session = client.open_session("scripted")
+    path = tmp_path / "kept.tenure"
+
+    first = tenure("export", session.id, "--out", str(path), "--json")
+    again = tenure("export", session.id, "--out", str(path))
+    forced = tenure("export", session.id, "--out", str(path), "--force")
+
+    assert (first.code, first.values[0]["head_seq"]) == (0, 1)
+    assert (again.code, again.out) == (2, "")
+    assert f"{path} is there already" in again.err
+    assert (forced.code, forced.out.splitlines()[0].split()[-1]) == (0, str(path))
+
+
+def test_a_live_run_is_steered_from_the_terminal(tenure: Run, client: Client) -> None:
+    session = client.open_session("scripted")
+    client.send(session.id, "SLOW 1000 20")
+    waiting = client.send(session.id, "later")
+
+    steered = tenure("steer", session.id, "faster", "--json")
+    sent_now = tenure("steer", session.id, "--message", waiting.message_id, "--json")
+    neither = tenure("steer", session.id)
+
+    assert (steered.code, steered.values[0]["disposition"]) == (0, "steered")
+    assert (sent_now.code, sent_now.values[0]["message_id"]) == (0, waiting.message_id)
+    assert neither.code == 2

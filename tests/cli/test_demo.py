@@ -10,13 +10,16 @@ from tests.cli.conftest import Began, Run, Start
 from tests.cli.terminal import CTRL_D
 
 
+@pytest.mark.sources("D-O1")
 @pytest.mark.timeout(90)
 def test_smoke_goes_well_and_says_what_it_saw(piped: Run, tmp_path: Path) -> None:
     ran = piped("demo", "--smoke", "--json", "--home", str(tmp_path))
 
     assert (ran.code, ran.err) == (0, "")
     steps = {value["step"]: value["saw"] for value in ran.values}
-    assert len(steps) == 10
+    assert len(steps) == 19
+    answered = steps["Kill the server while an approval waits, and answer after its restart"]
+    assert answered == "asked once, answered once, done once"
     crash = steps["Kill the server in the middle of a run, and start it again"]
     assert crash == "nothing lost, the run was taken up as attempt 2"
 
@@ -35,7 +38,7 @@ def test_demo_without_a_terminal_serves_until_it_is_stopped(started: Began) -> N
 def test_demo_at_a_terminal_chats_with_a_server_that_ends_with_it(at_terminal: Start, tmp_path: Path) -> None:
     demo = at_terminal("demo", "--port", "0", "--home", str(tmp_path))
 
-    shown = demo.expect("with longhaul)")
+    shown = demo.expect("with concierge; /help says more)")
     assert "Tenure answers at http://127.0.0.1:" in shown
     assert (tmp_path / "server.json").exists()
     demo.expect("> ")

@@ -51,6 +51,7 @@ def test_every_code_has_an_exit_code_that_is_no_success() -> None:
     assert {code for code, end in ends.items() if end is Exit.NOT_FOUND} == {
         Code.NOT_FOUND,
         Code.UNKNOWN_AGENT,
+        Code.NO_BINDING,
     }
 
 

@@ -47,7 +47,7 @@ def test_server_answers_where_it_says_and_leaves_its_address_in_the_home(
     assert stat.S_IMODE(address.stat().st_mode) == 0o600
     with Client(home=tmp_path) as client:
         assert client.address == url
-        assert [agent.name for agent in client.agents()] == ["longhaul", "scripted"]
+        assert [agent.name for agent in client.agents()] == ["concierge", "longhaul", "scripted"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -63,7 +63,7 @@ class Canned:
                 self.end_headers()
                 self.wfile.write(said.body.encode())
 
-            do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815
 
             def log_message(self, format: str, *args: object) -> None:
                 pass

@@ -7,9 +7,12 @@ import uvloop
 
 from tenure.cli.server import Stopping, listen, run
 from tenure.client.place import Place
-from tenure.config import Settings
+from tenure.config import BindingSettings, ScopeSettings, Settings
 
 BOUND_S = 30.0
+
+EVERYWHERE = BindingSettings(id="all", agent="scripted", scope=ScopeSettings(type="global"))
+"""A binding that takes all messages of the tenant `default`."""
 
 
 class Hosted:
@@ -60,7 +63,9 @@ class Hosted:
         self._loop = uvloop.new_event_loop()
         self._stopping = Stopping()
         try:
-            settings = Settings(home=self.home, demo=True, port=self.port, entry_points=False)
+            settings = Settings(
+                home=self.home, demo=True, port=self.port, entry_points=False, bindings=(EVERYWHERE,)
+            )
             with listen("127.0.0.1", self.port) as listener:
                 self.port = listener.getsockname()[1]
                 self._loop.run_until_complete(

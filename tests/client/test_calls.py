@@ -34,7 +34,7 @@ def test_agents_are_those_of_the_catalogue(client: Client) -> None:
     found = client.agents()
 
     assert all(isinstance(agent, AgentInfo) for agent in found)
-    assert sorted(agent.name for agent in found) == ["longhaul", "scripted"]
+    assert sorted(agent.name for agent in found) == ["concierge", "longhaul", "scripted"]
 
 
 def test_stats_count_the_sessions_opened(client: Client) -> None:
@@ -211,6 +211,7 @@ def test_drained_server_says_that_it_drains(connect: Connect, own_hosted: Hosted
         assert (before, client.stats().draining) == (False, True)
 
 
+@pytest.mark.sources("D-M6", "D-M7")
 def test_follow_begins_with_the_creation_and_has_every_number_once(client: Client) -> None:
     session = client.open_session("scripted")
     client.send(session.id, "BURST 300")

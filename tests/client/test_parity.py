@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from tenure.client import Client
+from tenure.core.envelope import EventEnvelope
 from tenure.core.principal import Role
 from tenure.errors import TenureError
 from tenure.http.call import SOCKET
@@ -33,12 +34,37 @@ ASKED: tuple[Callable[[Client], object], ...] = (
     lambda client: list(client.say("ses_1", "hi")),
     lambda client: client.transcript("ses_1"),
     lambda client: client.message("ses_1", "msg_1"),
+    lambda client: client.edit_message("ses_1", "msg_1", "t"),
+    lambda client: client.promote_message("ses_1", "msg_1"),
+    lambda client: client.withdraw_message("ses_1", "msg_1"),
+    lambda client: client.steer("ses_1", "hi"),
+    lambda client: client.retry_run("run_1"),
     lambda client: client.events("ses_1"),
     lambda client: client.event("ses_1", 1),
     lambda client: list(client.follow("ses_1")),
     lambda client: client.interrupt("ses_1"),
+    lambda client: client.upload_file("ses_1", "a.txt", b"a"),
+    lambda client: list(client.files("ses_1")),
+    lambda client: client.download_file("ses_1", "art_1"),
+    lambda client: client.delete_file("ses_1", "art_1"),
     lambda client: list(client.runs("ses_1")),
     lambda client: client.run("run_1"),
+    lambda client: list(client.approvals()),
+    lambda client: client.approval("apr_1"),
+    lambda client: client.approve("apr_1"),
+    lambda client: client.deny("apr_1"),
+    lambda client: client.revoke_approval("apr_1"),
+    lambda client: client.undo("ses_1"),
+    lambda client: client.redo("ses_1"),
+    lambda client: client.compact("ses_1"),
+    lambda client: client.fork("ses_1"),
+    lambda client: client.post_event(EventEnvelope(event_id="e1")),
+    lambda client: client.bindings(),
+    lambda client: list(client.usage()),
+    lambda client: list(client.states("ses_1", "actor")),
+    lambda client: client.state("ses_1", "actor", "k"),
+    lambda client: client.set_state("ses_1", "actor", "k", 1),
+    lambda client: client.delete_state("ses_1", "actor", "k"),
 )
 
 

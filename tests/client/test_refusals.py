@@ -141,6 +141,16 @@ def test_retired_part_is_surfaced_as_a_value(connect: Connect, canned: Canned) -
     assert isinstance(items[1], JournalEvent) and items[1].seq == 50
 
 
+def test_silence_between_two_events_is_no_event(connect: Connect, canned: Canned) -> None:
+    silence = ": \n\n"
+    canned.says(Said(200, sse(event(1)).body + silence * 3 + sse(event(2)).body + silence, STREAM))
+
+    with connect(canned.url, "k") as client:
+        items = client.follow("ses_1", until=lambda event: event.seq == 2)
+
+        assert [item.seq for item in events_of(items)] == [1, 2]
+
+
 def test_hole_that_nobody_announced_is_an_error(connect: Connect, canned: Canned) -> None:
     canned.says(sse(event(1), event(3)))
 

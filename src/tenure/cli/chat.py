@@ -7,6 +7,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from tenure.cli.conversation import Conversation
+from tenure.cli.lines import Lines
 from tenure.cli.options import AsJson, Home, Key, Server, Target, expanded
 from tenure.cli.outcome import Exit, Stop
 from tenure.cli.screen import wants_colour
@@ -40,8 +41,9 @@ def chat(
 ) -> None:
     """Talk with an agent, in a new session or an old one.
 
-    Enter sends; what you send during a run waits in line. Ctrl-C stops the run, a second Ctrl-C leaves
-    it running, Ctrl-D leaves. In a pipe, each line is a message.
+    Enter sends; what you send during a run steers it, if the agent can be steered, or waits in line. Calls
+    that need you are shown; /approve and /deny answer them, and /help lists what else can be typed. Ctrl-C
+    stops the run, a second Ctrl-C leaves it running, Ctrl-D leaves. In a pipe, each line is a message.
     """
     if session is not None and (last or agent is not None):
         raise typer.BadParameter("--session names the session; --last and --agent have no place.")
@@ -60,14 +62,15 @@ async def _talk(wish: Wish, target: Target, *, as_json: bool, stays: bool) -> Ex
     speech = Speech(dim=wants_colour(sys.stderr))
     async with AsyncClient(target.server, target.key, home=target.home) as client:
         session = await chosen(client, wish)
-        conversation = Conversation(
-            client,
-            session,
-            speech,
-            Raw() if as_json else speech,
-            typed=sys.stdin.isatty() and not as_json,
-        )
-        code = await conversation.hold(sys.stdin.fileno())
+        listener = Raw() if as_json else speech
+        typed = sys.stdin.isatty() and not as_json
+        lines = Lines(sys.stdin.fileno())
+        while True:
+            conversation = Conversation(client, session, speech, listener, typed=typed)
+            code = await conversation.hold(lines)
+            if conversation.goes_on_in is None:
+                break
+            session = conversation.goes_on_in
     if stays and conversation.left:
         speech.note(f"left; to go on: {target.command('chat', '--session', session.id)}")
     return code

@@ -3,10 +3,11 @@
 `demo` uses it. The server is the same as `tenure serve` starts; nothing of it runs in this process.
 """
 
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,11 +20,15 @@ ENDS_WITHIN_S = 15.0
 
 
 class ChildServer:
-    """`tenure serve --demo` on one home. Use it as a context manager: it doesn't outlive the block."""
+    """`tenure serve --demo` on one home. Use it as a context manager: it doesn't outlive the block.
 
-    def __init__(self, home: Path, port: int) -> None:
+    `surroundings` are variables of the environment that it gets beside those of this process.
+    """
+
+    def __init__(self, home: Path, port: int, surroundings: Mapping[str, str] | None = None) -> None:
         self._home = home
         self._port = port
+        self._surroundings = surroundings or {}
         self._process: subprocess.Popen[str] | None = None
         self.url = ""
 
@@ -39,6 +44,7 @@ class ChildServer:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
+                env={**os.environ, **self._surroundings},
                 start_new_session=True,
             )
         assert self._process.stdout is not None

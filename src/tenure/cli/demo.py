@@ -20,7 +20,8 @@ from tenure.errors import ConfigError
 app = typer.Typer()
 
 USUAL_PORT = 8321
-AGENT = "longhaul"
+AGENT = "concierge"
+TRY = "My name is Ada. Book a table for 4 at the Old Mill tomorrow at 19:30."
 
 
 @app.command("demo")
@@ -51,6 +52,7 @@ def chat_with(home: Path, port: int) -> None:
     """Chat at this terminal with a server that runs beside it, and ends with the chat."""
     with ChildServer(home, port) as child:
         put(f"Tenure answers at {child.url}. The server ends with this chat.")
+        put(f'Try: "{TRY}"')
         wish = chat.Wish(session=None, last=False, agent=AGENT)
         code = chat.talk(wish, Target(child.url, None, home), as_json=False, stays=False)
     raise typer.Exit(code)

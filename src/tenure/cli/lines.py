@@ -4,7 +4,6 @@ import asyncio
 import codecs
 import os
 import threading
-from collections.abc import AsyncGenerator
 from contextlib import suppress
 
 AHEAD = 100
@@ -13,16 +12,26 @@ AHEAD = 100
 CHUNK = 65_536
 
 
-async def lines(descriptor: int) -> AsyncGenerator[str, None]:
+class Lines:
     """Each line of a file, without its end, until the file ends.
 
-    The thread that waits for the next line can't be woken; it ends with the process.
+    Whoever reads may be cancelled, and somebody else go on with the next line. The thread that waits for
+    it can't be woken; it ends with the process.
     """
-    arrived: asyncio.Queue[str | None] = asyncio.Queue(AHEAD)
-    loop = asyncio.get_running_loop()
-    threading.Thread(target=_read, args=(descriptor, loop, arrived), daemon=True).start()
-    while (line := await arrived.get()) is not None:
-        yield line
+
+    def __init__(self, descriptor: int) -> None:
+        self._arrived: asyncio.Queue[str | None] = asyncio.Queue(AHEAD)
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=_read, args=(descriptor, loop, self._arrived), daemon=True).start()
+
+    def __aiter__(self) -> "Lines":
+        return self
+
+    async def __anext__(self) -> str:
+        line = await self._arrived.get()
+        if line is None:
+            raise StopAsyncIteration
+        return line
 
 
 def _read(descriptor: int, loop: asyncio.AbstractEventLoop, arrived: "asyncio.Queue[str | None]") -> None:

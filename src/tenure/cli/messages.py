@@ -1,4 +1,4 @@
-"""`tenure send`, `watch` and `stop`: speak into a session, follow it, stop its run."""
+"""`tenure send`, `steer`, `watch` and `stop`: speak into a session, follow it, stop its run."""
 
 import sys
 from collections.abc import Iterable
@@ -8,16 +8,17 @@ import typer
 
 from tenure.cli.options import AsJson, Home, Key, Server, SessionId, connected
 from tenure.cli.outcome import Exit, Stop
+from tenure.cli.questions import shape, why
 from tenure.cli.screen import print_fields, print_json, put, shown, wants_colour
 from tenure.cli.speech import Raw, Speech
 from tenure.client import Gap, JournalEvent
-from tenure.core.command import Waiting
+from tenure.core.command import Promotion, Waiting
 from tenure.core.entry import shell
-from tenure.core.event import RunFinished
+from tenure.core.event import ApprovalRequested, RunFinished
 from tenure.core.message import BusyPolicy
 from tenure.core.moment import timestamp
 from tenure.core.run import RunState
-from tenure.core.view import InterruptReceipt, MessageReceipt
+from tenure.core.view import InterruptReceipt, MessageInfo, MessageReceipt
 
 app = typer.Typer()
 
@@ -54,14 +55,60 @@ def send(
         listen(answer, as_json=as_json)
 
 
+@app.command("steer")
+def steer(
+    session: SessionId,
+    text: Annotated[
+        str | None,
+        typer.Argument(metavar="[TEXT]", help="What to say to the live run; - reads it from stdin."),
+    ] = None,
+    message: Annotated[
+        str | None,
+        typer.Option("--message", metavar="MESSAGE", help="Send this waiting message instead."),
+    ] = None,
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option("--idempotency-key", help="Sent twice under one key, it is said once."),
+    ] = None,
+    server: Server = None,
+    key: Key = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say something to the run that is live. If it can't be steered, the message waits its turn."""
+    if (text is None) == (message is None):
+        raise typer.BadParameter("Give either what to say, or a waiting message with --message.")
+    with connected(server, key, home) as client:
+        if message is not None:
+            report_message(client.promote_message(session, message, Promotion.STEER), as_json=as_json)
+            return
+        content = sys.stdin.read() if text == "-" else text or ""
+        report(client.steer(session, content, idempotency_key=idempotency_key), as_json=as_json)
+
+
+def report_message(info: MessageInfo, *, as_json: bool) -> None:
+    """Print where a message is now."""
+    if as_json:
+        print_json(info)
+        return
+    print_fields([("message", info.message_id), ("status", info.status), ("run", info.run_id)])
+
+
 def listen(answer: Iterable[JournalEvent], *, as_json: bool) -> None:
     """Show the answer to its end. Raises Stop with `failed` if its run didn't complete."""
     listener = Raw() if as_json else Speech(dim=wants_colour(sys.stderr))
     outcome = "withdrawn"
     for event in answer:
         listener.take(event)
-        if isinstance(event.event, RunFinished):
-            outcome = event.event.status
+        match event.event:
+            case ApprovalRequested() as asked if isinstance(listener, Speech):
+                way = f"tenure approve {asked.approval_id} lets it be made, tenure deny doesn't."
+                lines = shape(asked.tool, asked.arguments, asked.expires_at)
+                listener.ask([*lines, *why(asked.reason, asked.done), way])
+            case RunFinished(status=status):
+                outcome = status
+            case _:
+                pass
     if outcome != RunState.COMPLETED:
         raise Stop(Exit.FAILED)
 
@@ -121,6 +168,10 @@ def report(receipt: MessageReceipt | InterruptReceipt, *, as_json: bool) -> None
                     ("run", receipt.run_id),
                     ("disposition", receipt.disposition),
                     ("place in line", receipt.queue_position or None),
+                    ("joined", receipt.into),
+                    ("stops", receipt.interrupts),
+                    ("takes back", receipt.rolls_back),
+                    ("not steered because", receipt.fallback and receipt.fallback.replace("_", " ")),
                 ]
             )
         case InterruptReceipt():

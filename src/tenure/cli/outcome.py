@@ -33,6 +33,7 @@ class Stop(Exception):
 _EXITS: dict[Code, Exit] = {
     Code.NOT_FOUND: Exit.NOT_FOUND,
     Code.UNKNOWN_AGENT: Exit.NOT_FOUND,
+    Code.NO_BINDING: Exit.NOT_FOUND,
     Code.UNAUTHENTICATED: Exit.DENIED,
     Code.FORBIDDEN: Exit.DENIED,
     Code.BAD_HOST: Exit.DENIED,

@@ -32,6 +32,28 @@ def shown(text: str) -> str:
     return _CONTROL.sub("\ufffd", text)
 
 
+def counted(number: int, noun: str) -> str:
+    """So many of something."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def exact(value: object) -> str:
+    """`value` as JSON, with an escape for each character that can't be seen or that hides others.
+
+    For what somebody is to decide about: control characters, marks that turn the direction of writing,
+    spaces of no width. What is shown is still the same JSON.
+    """
+    text = msgspec.json.encode(value).decode()
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    if character.isprintable():
+        return character
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
 def put(text: str, end: str = "\n") -> None:
     """Write to stdout, at once. Raises Stop with `ok` if whoever read it has left."""
     try:

@@ -33,9 +33,7 @@ def serve(
         list[str] | None,
         typer.Argument(metavar="[AGENTS]...", help="Python files or modules with agents."),
     ] = None,
-    demo: Annotated[
-        bool, typer.Option("--demo", help="Host the demo agents longhaul and scripted too.")
-    ] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="Host the demo agents and their tools too.")] = False,
     home: Annotated[
         Path | None,
         typer.Option(

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,9 @@ CLOSE_S = 2
 """How long connections may take to close after that."""
 
 BACKLOG = 2_048
+
+STALLED_S = 60.0
+"""How long a client may leave what was sent to it untaken before its connection is cut; it can resume."""
 
 Ready = Callable[[str], None]
 """Told the address once the server answers there."""
@@ -81,12 +85,15 @@ def encrypts(settings: Settings) -> bool:
     return True
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, stalled_s: float = STALLED_S) -> socket.socket:
     """A socket that takes connections; port 0 takes a free one. Raises ConfigError with the way out."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sys.platform == "linux":
+            # Connections inherit it. Elsewhere a client that stalls keeps its connection, and nothing else.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(stalled_s * 1_000))
         listener.bind((host, port))
         listener.listen(BACKLOG)
     except OSError as error:

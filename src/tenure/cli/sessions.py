@@ -24,6 +24,10 @@ Status = Annotated[SessionStatus | None, typer.Option("--status", help="Only wit
 Labels = Annotated[
     list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="Only with this label.")
 ]
+Search = Annotated[
+    str | None,
+    typer.Option("--search", metavar="WORDS", help="Only with these words in the title or in a message."),
+]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="How many at most.")]
 
 
@@ -32,6 +36,7 @@ def list_sessions(
     agent: Agent = None,
     status: Status = None,
     label: Labels = None,
+    search: Search = None,
     limit: Limit = 50,
     server: Server = None,
     key: Key = None,
@@ -43,7 +48,7 @@ def list_sessions(
         return
     labels = dict(pair(text) for text in label or ())
     with connected(server, key, home) as client:
-        found = list(islice(client.sessions(agent=agent, status=status, labels=labels), limit))
+        found = list(islice(client.sessions(agent=agent, status=status, labels=labels, search=search), limit))
     if as_json:
         for session in found:
             print_json(session)
@@ -133,6 +138,7 @@ def reopen(
 def delete(
     session: SessionId,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask at a terminal.")] = False,
+    cascade: Annotated[bool, typer.Option("--cascade", help="Delete its forks too.")] = False,
     server: Server = None,
     key: Key = None,
     home: Home = None,
@@ -145,7 +151,7 @@ def delete(
             named = f"{session} ({title})" if title else session
             if not typer.confirm(f"Delete {named} for good?"):
                 raise Stop(Exit.OK, "Nothing was deleted.")
-        client.delete_session(session)
+        client.delete_session(session, cascade=cascade)
     if as_json:
         print_json({"id": session, "deleted": True})
 

@@ -1,4 +1,4 @@
-"""`tenure demo --smoke`: one scripted conversation with a real server, over HTTP, through a crash.
+"""`tenure demo --smoke`: one scripted conversation with a real server, over HTTP, through two crashes.
 
 Each step says what it saw; the first that sees something else ends the program with `failed`.
 """
@@ -6,21 +6,16 @@ Each step says what it saw; the first that sees something else ends the program 
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
+from tenure.cli import smoke_deeds as deeds
+from tenure.cli import smoke_runs as runs
 from tenure.cli.child import ChildServer
-from tenure.cli.outcome import Exit, Stop
+from tenure.cli.scene import Scene
 from tenure.cli.screen import print_json, put
-from tenure.client import Client, JournalEvent
-from tenure.core.content import text_of
-from tenure.core.event import MessageCompleted, ReasoningCompleted, RunFinished, RunRetried
-from tenure.core.run import RunState
-from tenure.core.view import SessionInfo
-from tenure.errors import Code, TenureError
-
-AGENT = "scripted"
+from tenure.client import Client
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -31,22 +26,39 @@ class Step(msgspec.Struct, frozen=True):
     seconds: float
 
 
-class Scene(NamedTuple):
-    """What every step works with."""
-
-    server: ChildServer
-    client: Client
-    session: SessionInfo
-
+SURROUNDINGS = {"TENURE_BINDINGS": msgspec.json.encode([deeds.BINDING]).decode()}
+"""What the server is told on top of its home's configuration."""
 
 Act: TypeAlias = Callable[[Scene], str]
+
+ACTS: tuple[Act, ...] = (
+    runs.opens_a_session,
+    runs.streams_an_answer,
+    runs.resumes_at_a_cursor,
+    runs.survives_a_dropped_stream,
+    deeds.steers_a_run,
+    runs.stops_a_run,
+    runs.goes_on_with_what_waits,
+    runs.reports_a_failure,
+    runs.refuses_what_is_wrong,
+    deeds.approves_an_edited_call,
+    deeds.undoes_and_redoes,
+    deeds.forks,
+    deeds.keeps_state,
+    deeds.exchanges_a_file,
+    deeds.takes_an_event_once,
+    deeds.finds_what_was_said,
+    deeds.answers_after_a_crash,
+    runs.survives_a_crash,
+    runs.stops_in_good_order,
+)
 
 
 def converse(home: Path, port: int, *, as_json: bool) -> None:
     """Hold the conversation. Raises Stop with `failed` at the first surprise."""
     began = time.monotonic()
-    with ChildServer(home, port) as server, Client(server.url, home=home) as client:
-        session = client.open_session(AGENT, title="smoke")
+    with ChildServer(home, port, SURROUNDINGS) as server, Client(server.url, home=home) as client:
+        session = client.open_session(runs.AGENT, title="smoke")
         for act in ACTS:
             perform(act, Scene(server, client, session), as_json=as_json)
     if not as_json:
@@ -63,183 +75,3 @@ def perform(act: Act, scene: Scene, *, as_json: bool) -> None:
         print_json(step)
     else:
         put(f"ok  {step.seconds:5.2f} s  {step.step}: {step.saw}")
-
-
-def opens_a_session(scene: Scene) -> str:
-    """Open a session."""
-    names = [agent.name for agent in scene.client.agents()]
-    expect("the agents", AGENT in names, names)
-    return f"{scene.session.id} with {AGENT}, among {', '.join(names)}"
-
-
-def streams_an_answer(scene: Scene) -> str:
-    """Say something, and follow the answer."""
-    events = list(scene.client.say(scene.session.id, "REASON first I think\nSAY hello\nSLOW 10 20"))
-    said = said_in(events)
-    expect("the answer", said == "hello" + words(10), said)
-    expect("the reasoning", any(isinstance(e.event, ReasoningCompleted) for e in events), events)
-    expect_status(events, RunState.COMPLETED)
-    return f"{len(events)} events, {said!r}"
-
-
-def resumes_at_a_cursor(scene: Scene) -> str:
-    """Reconnect from a cursor."""
-    whole = journal(scene)
-    middle = len(whole) // 2
-    rest = journal(scene, middle)
-    expect("the rest", rest == whole[middle:], [event.seq for event in rest])
-    return f"after event {middle} came {rest[0].seq} to {rest[-1].seq}, none missing, none twice"
-
-
-def survives_a_dropped_stream(scene: Scene) -> str:
-    """Leave a stream in the middle of a run, and come back."""
-    first: list[JournalEvent] = []
-    stream = scene.client.say(scene.session.id, "SLOW 20 30")
-    for event in stream:
-        first.append(event)
-        if event.type == "message.delta":
-            break
-    stream.close()
-    rest = journal(scene, first[-1].seq)
-    said = said_in(rest)
-    expect("the answer", said == words(20), said)
-    expect_status(rest, RunState.COMPLETED)
-    return f"left at event {first[-1].seq}, the run went on to {rest[-1].seq}"
-
-
-def stops_a_run(scene: Scene) -> str:
-    """Stop a run; what waits behind it is held."""
-    run = scene.client.send(scene.session.id, "SLOW 1000 50")
-    later = scene.client.send(scene.session.id, "SAY later")
-    expect("the place in line", later.queue_position == 1, later)
-    began = time.monotonic()
-    scene.client.interrupt(scene.session.id, run_id=run.run_id)
-    events = journal(scene, run.seq - 1)
-    took = time.monotonic() - began
-    expect_status(events, RunState.CANCELLED)
-    held = scene.client.transcript(scene.session.id)
-    expect("the queue", held.queue_held and len(held.waiting) == 1, held.waiting)
-    return f"cancelled after {took:.2f} s, one message held"
-
-
-def goes_on_with_what_waits(scene: Scene) -> str:
-    """Send again; first what waited is answered, then this."""
-    events = list(scene.client.say(scene.session.id, "SAY and now"))
-    expect_status(events, RunState.COMPLETED)
-    answers = [text_of(item.content) for item in scene.client.transcript(scene.session.id).data]
-    expect("the order", answers[-3:] == ["later", "SAY and now", "and now"], answers)
-    return "first in, first out"
-
-
-def reports_a_failure(scene: Scene) -> str:
-    """Let a run fail."""
-    events = list(scene.client.say(scene.session.id, "SAY so far\nFAIL as planned"))
-    finished = expect_status(events, RunState.FAILED)
-    expect("the reason", finished.reason == "as planned", finished)
-    return f"failed: {finished.reason}; what was said stays: {said_in(events)!r}"
-
-
-def refuses_what_is_wrong(scene: Scene) -> str:
-    """Ask for what isn't there."""
-    refusals: list[Code] = []
-    for wrong in (
-        lambda: scene.client.open_session("nobody"),
-        lambda: scene.client.session("ses_" + "0" * 32),
-        lambda: scene.client.interrupt(scene.session.id),
-    ):
-        try:
-            wrong()
-        except TenureError as refused:
-            refusals.append(refused.code)
-    wanted = [Code.UNKNOWN_AGENT, Code.NOT_FOUND, Code.NOT_RUNNING]
-    expect("the refusals", refusals == wanted, refusals)
-    return ", ".join(refusals)
-
-
-def survives_a_crash(scene: Scene) -> str:
-    """Kill the server in the middle of a run, and start it again."""
-    before = journal(scene)
-    receipt = scene.client.send(scene.session.id, "SLOW 20 50", idempotency_key="crash")
-    stream = scene.client.follow(scene.session.id, receipt.seq - 1, until=ends)
-    seen = [next(stream) for _ in range(5)]
-    scene.server.kill()
-    scene.server.start()
-    again = scene.client.send(scene.session.id, "SLOW 20 50", idempotency_key="crash")
-    seen += list(stream)
-    expect("the receipt", again == receipt, again)
-    after = journal(scene)
-    expect("what was there before", after[: len(before)] == before, len(after))
-    expect("what was streamed", after[receipt.seq - 1 :] == seen, len(seen))
-    retried = [e.event for e in after[receipt.seq :] if isinstance(e.event, RunRetried)]
-    expect_status(after, RunState.COMPLETED)
-    expect("the answer", said_in(after[-3:]) == words(20), said_in(after[-3:]))
-    return f"nothing lost, the run was taken up as attempt {retried[0].attempt if retried else 1}"
-
-
-def stops_in_good_order(scene: Scene) -> str:
-    """Stop the server and start it again; everything is still there."""
-    before = journal(scene)
-    began = time.monotonic()
-    code = scene.server.stop()
-    took = time.monotonic() - began
-    expect("the exit code", code == 0, code)
-    scene.server.start()
-    expect("the journal", journal(scene) == before, len(before))
-    return f"ended with 0 after {took:.1f} s, {len(before)} events as before"
-
-
-ACTS: tuple[Act, ...] = (
-    opens_a_session,
-    streams_an_answer,
-    resumes_at_a_cursor,
-    survives_a_dropped_stream,
-    stops_a_run,
-    goes_on_with_what_waits,
-    reports_a_failure,
-    refuses_what_is_wrong,
-    survives_a_crash,
-    stops_in_good_order,
-)
-
-
-def journal(scene: Scene, after: int = 0) -> list[JournalEvent]:
-    """The journal after a number, up to the end of the run that is live, or of the last one."""
-    head = scene.client.session(scene.session.id)
-    live = head.run_id
-
-    def over(event: JournalEvent) -> bool:
-        if live is None:
-            return event.seq >= head.head_seq
-        return event.run_id == live and ends(event)
-
-    items = scene.client.follow(scene.session.id, after, until=over)
-    return [item for item in items if isinstance(item, JournalEvent)]
-
-
-def ends(event: JournalEvent) -> bool:
-    """Whether the event ends a run."""
-    return isinstance(event.event, RunFinished)
-
-
-def said_in(events: list[JournalEvent]) -> str:
-    """What the agent has said in full."""
-    said = [event.event for event in events if isinstance(event.event, MessageCompleted)]
-    return "".join(text_of(message.content) for message in said)
-
-
-def words(count: int) -> str:
-    """What SLOW says."""
-    return "".join(f"w{number} " for number in range(count))
-
-
-def expect_status(events: list[JournalEvent], status: RunState) -> RunFinished:
-    """The end of the last run that ended, which must be this."""
-    finished = [event.event for event in events if isinstance(event.event, RunFinished)]
-    expect("the end of the run", bool(finished) and finished[-1].status == status, finished)
-    return finished[-1]
-
-
-def expect(what: str, holds: bool, seen: object) -> None:
-    """Raise Stop with `failed` unless it holds."""
-    if not holds:
-        raise Stop(Exit.FAILED, f"FAILED  {what} isn't as it must be: {seen}")

@@ -4,14 +4,18 @@
 """
 
 import sys
+from collections.abc import Sequence
 from typing import Protocol, TextIO
 
 import msgspec
 
-from tenure.cli.screen import put, shown
+from tenure.cli.screen import counted, exact, put, shown
 from tenure.client import JournalEvent
+from tenure.core.approval import BY_RULE, ApprovalState
 from tenure.core.content import text_of
+from tenure.core.effect import CallStatus
 from tenure.core.event import (
+    ApprovalResolved,
     MessageCompleted,
     MessageDelta,
     ReasoningCompleted,
@@ -22,11 +26,19 @@ from tenure.core.event import (
     RunRetried,
     ToolCallCompleted,
     ToolCallStarted,
+    TranscriptCompacted,
+    TranscriptRedone,
+    TranscriptUndone,
 )
 from tenure.core.run import RunState
 
-DIM, PLAIN = "\x1b[2m", "\x1b[0m"
+BOLD, DIM, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 MOST_ARGUMENTS = 200
+WHY_AGAIN = {
+    "host_lost": "its host was lost",
+    "drain": "its host was taken out of service",
+    "approval": "it was let go while it waited for an answer",
+}
 
 
 class Listener(Protocol):
@@ -52,6 +64,7 @@ class Speech:
         self._dim = dim
         self._open: str | None = None
         self._unended: TextIO | None = None
+        self._invited = False
 
     def take(self, event: JournalEvent) -> None:
         """Show what an event says, if it says something."""
@@ -74,6 +87,18 @@ class Speech:
         self.end_line()
         self._write(self._notes, f"({shown(text)})\n", dim=True)
 
+    def tell(self, text: str) -> None:
+        """Lines about the conversation itself."""
+        self.end_line()
+        self._write(self._notes, f"{text}\n", dim=True)
+
+    def ask(self, lines: Sequence[str]) -> None:
+        """Something that wants the person: the first line stands out. The lines are `exact` ones."""
+        self.end_line()
+        first, *rest = lines
+        head = f"{BOLD}{first}{PLAIN}" if self._dim else first
+        self._write(self._notes, "".join(f"{line}\n" for line in (head, *rest)), dim=False)
+
     def quote(self, user: str, text: str) -> None:
         """What a person said."""
         self.end_line()
@@ -86,20 +111,25 @@ class Speech:
             self.end_line()
 
     def prompt(self, sign: str) -> None:
-        """Invite the person to type."""
+        """Invite the person to type, unless that is the last thing they see."""
+        if self._invited:
+            return
         self.end_line()
         self._write(self._notes, sign, dim=False)
         self._unended = self._notes
+        self._invited = True
 
     def entered(self) -> None:
         """The person has ended the line."""
         self._open = self._unended = None
+        self._invited = False
 
     def end_line(self) -> None:
         """Begin a new line, unless one has just begun."""
         if self._unended is not None:
             self._write(self._unended, "\n", dim=False)
         self._open = self._unended = None
+        self._invited = False
 
     def _continue(self, message_id: str, text: str, *, dim: bool) -> None:
         if self._open != message_id:
@@ -133,10 +163,20 @@ def note_of(event: object) -> str:
     match event:
         case ToolCallStarted(tool=tool, arguments=arguments):
             return f"{tool} {msgspec.json.encode(arguments).decode()[:MOST_ARGUMENTS]}"
-        case ToolCallCompleted(status=status) if status != "ok":
+        # Of a call that was denied, the answer has been told.
+        case ToolCallCompleted(status=status) if status not in (CallStatus.OK, CallStatus.DENIED):
             return f"the call ended: {status}"
+        case ApprovalResolved():
+            return answer_of(event)
+        case TranscriptUndone(message_ids=message_ids, kept=kept):
+            stays = f"; what stays: {', '.join(kept)}" if kept else ""
+            return f"undone, {counted(len(message_ids), 'message')}{stays}"
+        case TranscriptRedone(message_ids=message_ids):
+            return f"redone, {counted(len(message_ids), 'message')}"
+        case TranscriptCompacted(summary=summary):
+            return f"from here on, this stands for what was said before:\n{summary}"
         case RunRetried(attempt=attempt, reason=reason):
-            return f"the run starts over, attempt {attempt}: {reason}"
+            return f"the run starts over, attempt {attempt}: {WHY_AGAIN.get(reason, reason)}"
         case RunInterrupting(by=by):
             return f"stopping, by {by}"
         case RunFinished(status=status, reason=reason) if status != RunState.COMPLETED:
@@ -145,3 +185,23 @@ def note_of(event: object) -> str:
             return f"warning, {code}: {detail}"
         case _:
             return ""
+
+
+def answer_of(resolved: ApprovalResolved) -> str:
+    """How a question was answered, by whom, and with which arguments if they were changed."""
+    match resolved.decision:
+        case ApprovalState.GRANTED if resolved.by == BY_RULE:
+            said = "allowed, as you said before"
+        case ApprovalState.GRANTED:
+            said = f"approved by {resolved.by}"
+        case ApprovalState.DENIED:
+            said = f"denied by {resolved.by}"
+        case ApprovalState.EXPIRED:
+            said = "nobody answered in time: denied"
+        case _:
+            said = "the question is withdrawn"
+    if resolved.arguments is not None:
+        said += f", as {exact(resolved.arguments)}"
+    if resolved.remember is not None:
+        said += "; this tool needs no answer any more in this session"
+    return f"{said}: {resolved.note}" if resolved.note else said

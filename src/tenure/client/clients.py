@@ -6,9 +6,15 @@ Programs use `Client` and `AsyncClient`; their methods are those of `Calls`.
 from pathlib import Path
 from types import TracebackType
 
+from tenure.client.calls.approvals import ApprovalCalls
 from tenure.client.calls.conversation import ConversationCalls
+from tenure.client.calls.events import EventCalls
+from tenure.client.calls.files import FileCalls
+from tenure.client.calls.history import HistoryCalls
 from tenure.client.calls.hosts import HostCalls
 from tenure.client.calls.sessions import SessionCalls
+from tenure.client.calls.state import StateCalls
+from tenure.client.calls.usage import UsageCalls
 from tenure.client.face import Awaiting, Blocking, finish
 from tenure.client.place import find_place
 from tenure.client.wires import AwaitingWire, BlockingWire
@@ -16,7 +22,17 @@ from tenure.client.wires import AwaitingWire, BlockingWire
 PATIENCE_S = 30.0
 
 
-class Calls(HostCalls, SessionCalls, ConversationCalls):
+class Calls(
+    HostCalls,
+    ApprovalCalls,
+    EventCalls,
+    SessionCalls,
+    ConversationCalls,
+    HistoryCalls,
+    UsageCalls,
+    FileCalls,
+    StateCalls,
+):
     """What both clients can do.
 
     Refusals are raised as TenureError with the server's code, detail and facts; a server that stays out

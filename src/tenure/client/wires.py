@@ -169,6 +169,14 @@ def _frame(event: ServerSentEvent | None) -> Frame | None:
     return None if event is None else Frame(event.event, event.data)
 
 
+def _is_silent(event: ServerSentEvent | None) -> bool:
+    """Whether it is only a comment, by which a server shows in a long silence that it is there.
+
+    The decoder makes an event of it once the stream has had an id; a real one always has data.
+    """
+    return event is not None and not event.data
+
+
 class BlockingStream:
     """A stream read by blocking calls."""
 
@@ -180,7 +188,9 @@ class BlockingStream:
     def read(self) -> Ready[Frame | None]:
         """Wait for the next frame."""
         with _breakage():
-            return Ready(_frame(next(self._events, None)))
+            while _is_silent(event := next(self._events, None)):
+                pass
+            return Ready(_frame(event))
 
     def close(self) -> Ready[None]:
         """Give the connection up."""
@@ -246,7 +256,9 @@ class AwaitingStream:
     async def read(self) -> Frame | None:
         """Wait for the next frame."""
         with _breakage():
-            return _frame(await anext(self._events, None))
+            while _is_silent(event := await anext(self._events, None)):
+                pass
+            return _frame(event)
 
     async def close(self) -> None:
         """Give the connection up."""

@@ -47,7 +47,12 @@ class Asking:
 
 def path_to(*parts: str) -> str:
     """A path of the API. Ids are quoted, so that nothing a caller says leads to another route."""
-    return "/v1/" + "/".join(quote(part, safe="") for part in parts)
+    return "/v1/" + "/".join(_step(part) for part in parts)
+
+
+def _step(part: str) -> str:
+    """One step of a path. As they are, the names of this folder and the one above lead to other routes."""
+    return part.replace(".", "%2E") if part in (".", "..") else quote(part, safe="")
 
 
 def get(*path: str, query: Iterable[tuple[str, str]] = ()) -> Request:

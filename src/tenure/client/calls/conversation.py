@@ -2,12 +2,18 @@
 
 from collections.abc import AsyncGenerator
 
+import msgspec
+
 from tenure.client.calls.asking import Asking, get, path_to, post
 from tenure.client.face import many, once
 from tenure.client.journal import EventPage, Gap, JournalEvent, PageBody, journal_event, page_of
 from tenure.client.line import Until
+from tenure.client.wires import Request
 from tenure.core.command import (
+    ChangeMessage,
     InterruptRun,
+    Promotion,
+    RetryRun,
     SendMessage,
     Waiting,
 )
@@ -72,6 +78,46 @@ class ConversationCalls(Asking):
     async def message(self, session_id: str, message_id: str) -> MessageInfo:
         """One message: where it is, which run took it, how that ended."""
         return await self._line.ask(get("sessions", session_id, "messages", message_id), MessageInfo)
+
+    @once
+    async def edit_message(
+        self, session_id: str, message_id: str, content: Content, *, if_version: int | None = None
+    ) -> MessageInfo:
+        """Let a message that waits say something else; with `if_version` only if nobody else did so."""
+        ask = ChangeMessage(content=content, if_version=if_version)
+        return await self._changed(session_id, message_id, ask)
+
+    @once
+    async def promote_message(
+        self, session_id: str, message_id: str, to: Promotion = Promotion.NEXT
+    ) -> MessageInfo:
+        """Move a message that waits to the front, or send it to the live run at once."""
+        return await self._changed(session_id, message_id, ChangeMessage(promote=to))
+
+    async def _changed(self, session_id: str, message_id: str, ask: ChangeMessage) -> MessageInfo:
+        where = path_to("sessions", session_id, "messages", message_id)
+        return await self._line.ask(Request("PATCH", where, body=msgspec.json.encode(ask)), MessageInfo)
+
+    @once
+    async def withdraw_message(self, session_id: str, message_id: str) -> None:
+        """Withdraw a message that waits: it will never run."""
+        where = path_to("sessions", session_id, "messages", message_id)
+        await self._line.send(Request("DELETE", where))
+
+    @once
+    async def steer(
+        self, session_id: str, content: Content, *, idempotency_key: str | None = None
+    ) -> MessageReceipt:
+        """Say something to the run that is live. If it can't be steered, the message waits its turn."""
+        ask = SendMessage(content=content, when_busy=BusyPolicy.STEER)
+        request = post(ask, idempotency_key, "sessions", session_id, "messages")
+        return await self._line.ask(request, MessageReceipt)
+
+    @once
+    async def retry_run(self, run_id: str, *, idempotency_key: str | None = None) -> MessageReceipt:
+        """Run the message of a failed last turn again, as a new run."""
+        request = post(RetryRun(), idempotency_key, "runs", run_id, "retry")
+        return await self._line.ask(request, MessageReceipt)
 
     @once
     async def interrupt(

@@ -43,11 +43,16 @@ class SessionCalls(Asking):
         agent: str | None = None,
         status: str | None = None,
         labels: Mapping[str, str] | None = None,
+        search: str | None = None,
     ) -> AsyncGenerator[SessionInfo, None]:
-        """Every session that the caller reaches, the latest first; all conditions must hold."""
-        which = [("agent", agent), ("status", status)]
+        """Every session that the caller reaches, the latest first; all conditions must hold.
+
+        `search` is found in titles and messages: all words, phrases in quotes, and the last word may be a
+        beginning.
+        """
+        which = [("agent", agent), ("status", status), ("q", search)]
         wanted = [(name, value) for name, value in which if value is not None]
-        wanted += [("label", f"{name}:{value}") for name, value in (labels or {}).items()]
+        wanted += [("label", f"{_name(name)}:{value}") for name, value in (labels or {}).items()]
         return self._pages(SessionInfo, "sessions", query=wanted)
 
     @once
@@ -85,6 +90,15 @@ class SessionCalls(Asking):
         return await self._line.ask(request, SessionInfo)
 
     @once
-    async def delete_session(self, session_id: str) -> None:
-        """Delete a session for good. Its run is stopped, its streams end."""
-        await self._line.send(Request("DELETE", path_to("sessions", session_id)), gone=True)
+    async def delete_session(self, session_id: str, *, cascade: bool = False) -> None:
+        """Delete a session for good. Its run is stopped, its streams end.
+
+        Its forks keep what they share with it; with `cascade` they are deleted too.
+        """
+        query = (("cascade", "true"),) if cascade else ()
+        await self._line.send(Request("DELETE", path_to("sessions", session_id), query), gone=True)
+
+
+def _name(label: str) -> str:
+    """The name of a label in a filter, where a colon ends it."""
+    return label.replace("%", "%25").replace(":", "%3A")

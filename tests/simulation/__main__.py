@@ -1,12 +1,12 @@
-"""Replay one seed and tell its story: `python -m tests.simulation SEED`."""
+"""Replay one seed and tell its story: `python -m tests.simulation SEED [KIND]`."""
 
 import sys
 
-from tests.simulation.schedule import run
+from tests.simulation.schedule import KINDS, run
 
 
-def main(seed: int) -> int:
-    outcome = run(seed)
+def main(seed: int, kind: str = "client") -> int:
+    outcome = run(seed, KINDS[kind])
     print("\n".join(outcome.log))  # noqa: T201 - the story is this command's output
     print(f"seed {seed}: {outcome.steps} steps, trace {outcome.trace}")  # noqa: T201
     if outcome.faults:
@@ -17,4 +17,4 @@ def main(seed: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])))
+    sys.exit(main(int(sys.argv[1]), *sys.argv[2:]))

@@ -6,14 +6,20 @@ answer leaves entries that nobody was told of.
 """
 
 import asyncio
+import shutil
 import sqlite3
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, NamedTuple, TypeVar
+from uuid import uuid4
 
 from tenure.core.entry import lines_of
+from tenure.ports.files import Folders
 from tenure.ports.landmarks import Landmark, Landmarks
 from tenure.ports.store import Block, Commits
+from tenure.stores.folders import DiskFolders
 from tenure.stores.sqlite.batch import Act, Batches, Committed, Tx
 from tenure.stores.sqlite.files import migrate
 from tenure.stores.sqlite.lane import Meter, resolve
@@ -28,6 +34,11 @@ class Killed(BaseException):
     """The host died in the middle of a batch. What wasn't committed is undone by the disk."""
 
 
+async def at_once(work: Callable[[], T]) -> T:
+    """Do work that blocks here and now: a simulation has no threads."""
+    return work()
+
+
 class Disk:
     """A database that survives every host. Like a disk, it may be full."""
 
@@ -36,6 +47,13 @@ class Disk:
         self.full = False
         self.db = sqlite3.connect(":memory:", isolation_level=None, cached_statements=512)
         migrate(self.db)
+        self.root = Path(gettempdir(), f"tenure-{uuid4().hex}")
+        self.folders: Folders = DiskFolders(self.root, at_once)
+
+    def close(self) -> None:
+        """Free everything."""
+        self.db.close()
+        shutil.rmtree(self.root, ignore_errors=True)
 
     def fill(self) -> None:
         """Leave no room for another page."""
@@ -62,6 +80,12 @@ class Disk:
         query = "SELECT h.seq FROM head h JOIN session s ON s.no = h.session_no WHERE s.id = ?"
         row = self.db.execute(query + " AND s.state <> 'deleted'", (session_id,)).fetchone()
         return None if row is None else int(row[0])
+
+    def effect(self, call_id: str) -> tuple[str, str] | None:
+        """How a tool call and its run stand; None if it isn't in the ledger."""
+        query = "SELECT e.state, r.state FROM effect e JOIN run r ON r.id = e.run_id WHERE e.id = ?"
+        row = self.db.execute(query, (call_id,)).fetchone()
+        return None if row is None else (str(row[0]), str(row[1]))
 
 
 class _Waiting(NamedTuple):

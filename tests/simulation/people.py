@@ -27,7 +27,11 @@ from tests.simulation.world import Life, Unreachable, World
 T = TypeVar("T")
 
 REFUSALS = {
+    Code.ALREADY_RESOLVED,
     Code.BUSY,
+    Code.CONFLICT,
+    Code.FORBIDDEN,
+    Code.INVALID,
     Code.CAPACITY,
     Code.NOT_FOUND,
     Code.NOT_RUNNING,
@@ -35,6 +39,11 @@ REFUSALS = {
     Code.SESSION_CLOSED,
     Code.STORE_FULL,
     Code.DRAINING,
+    Code.ALREADY_RESOLVED,
+    Code.NOT_WAITING,
+    Code.STALE,
+    Code.UNSUPPORTED,
+    Code.RETIRED,
 }
 STOP_S = 13.0
 """A stop ends a run within 5 s of asking and 5 s of cancelling; the rest is for the slowest disk."""
@@ -59,7 +68,7 @@ class Client:
             if not self.sessions:
                 await self.open()
                 continue
-            (habit,) = self.draw.choices(_HABITS, weights=[weight for _, weight in _HABITS])
+            (habit,) = self.draw.choices(HABITS, weights=[weight for _, weight in HABITS])
             await habit[0](self)
 
     # --- commands
@@ -214,7 +223,7 @@ class Client:
 
 
 _RUSH = (Client.send, Client.send, Client.interrupt, Client.interrupt, Client.close, Client.update)
-_HABITS: tuple[tuple[Callable[[Client], Awaitable[None]], int], ...] = (
+HABITS: tuple[tuple[Callable[[Client], Awaitable[None]], int], ...] = (
     (Client.send, 30),
     (Client.rush, 10),
     (Client.burst, 6),

@@ -2,18 +2,30 @@
 
 import asyncio
 import random
+from contextlib import suppress
 from typing import NamedTuple
 
+import msgspec
+
+from tenure.core.command import Answering, DecideApproval
 from tenure.core.limits import Limits
+from tenure.core.moment import SECOND
 from tenure.core.principal import Principal, Role
+from tenure.errors import TenureError
 from tests.simulation.chaos import chaos, zombie
+from tests.simulation.everyone import PENDING, Everyone
+from tests.simulation.historians import Historian
 from tests.simulation.judge import judge
 from tests.simulation.loop import SimLoop
 from tests.simulation.people import Client, Reader
-from tests.simulation.world import World
+from tests.simulation.world import DESK, ROOT, Life, Unreachable, World
 
+YES = DecideApproval(decision=Answering.APPROVE)
+KINDS: dict[str, type[Client]] = {"client": Client, "historian": Historian, "everyone": Everyone}
+"""Which people act in a schedule, by the word that replays it."""
 QUIET_S = 900
 IDLE_S = 5
+ENDING_S = 100
 USERS = (
     Principal(tenant="acme", user="ada", role=Role.MEMBER, key_id="key_1"),
     Principal(tenant="acme", user="ben", role=Role.MEMBER, key_id="key_2"),
@@ -31,12 +43,12 @@ class Outcome(NamedTuple):
     journals: list[str]
 
 
-def run(seed: int) -> Outcome:
+def run(seed: int, kind: type[Client] = Client) -> Outcome:
     """Run the schedule of `seed`. The same seed gives the same outcome, whatever the machine."""
     loop = SimLoop(seed, shuffle=seed % 4 != 0)
-    world = World(loop, seed, _limits(seed))
+    world = World(loop, seed, _limits(seed, kind))
     try:
-        loop.run(_live(world, seed))
+        loop.run(_live(world, seed, kind))
     except (AssertionError, RuntimeError) as error:
         world.fault(f"{type(error).__name__}: {error}")
     finally:
@@ -47,22 +59,30 @@ def run(seed: int) -> Outcome:
     return outcome
 
 
-def _limits(seed: int) -> Limits:
+def _limits(seed: int, kind: type[Client]) -> Limits:
     draw = random.Random(f"limits {seed}")
-    return Limits(
+    limits = Limits(
         open_sessions=draw.choice((4, 100)),
         open_sessions_per_user=draw.choice((3, 100)),
         live_runs=draw.choice((1, 2, 100)),
         live_runs_per_user=draw.choice((1, 2, 100)),
         queued_messages_per_session=draw.choice((1, 3, 100)),
     )
+    if kind is not Everyone:
+        return limits
+    return msgspec.structs.replace(
+        limits,
+        approval_ttl_s=draw.choice((3, 60, 864_000, 864_000)),
+        hold_s=draw.choice((0.5, 900.0, 900.0)),
+        held_runs=draw.choice((1, 1_000, 1_000)),
+    )
 
 
-async def _live(world: World, seed: int) -> None:
+async def _live(world: World, seed: int, kind: type[Client]) -> None:
     draw = random.Random(f"schedule {seed}")
     await world.boot()
-    await world.welcome(USERS)
-    clients = [Client(world, draw.choice(USERS), number, seed) for number in range(draw.randint(1, 3))]
+    await world.welcome((*USERS, DESK) if kind is Everyone else USERS)
+    clients = [kind(world, draw.choice(USERS), number, seed) for number in range(draw.randint(1, 3))]
     _share_sessions(clients, draw)
     acting = [world.loop.spawn(c.name, c.act(draw.randint(4, 14))) for c in clients]
     if seed % 6 == 5:
@@ -72,8 +92,11 @@ async def _live(world: World, seed: int) -> None:
         trouble = world.loop.spawn("chaos", chaos(world, draw))
         await asyncio.gather(*acting)
         trouble.cancel()
-    await _settle_down(world)
-    await _catch_up(world, [reader for client in clients for reader in client.readers])
+    await settle_down(world)
+    if draw.random() < 0.6:
+        await _answer_all(world)
+        await settle_down(world)
+    await catch_up(world, [reader for client in clients for reader in client.readers])
     await judge(world)
 
 
@@ -88,7 +111,7 @@ def _share_sessions(clients: list[Client], draw: random.Random) -> None:
 # --- the end of the story
 
 
-async def _settle_down(world: World) -> None:
+async def settle_down(world: World) -> None:
     """No more trouble: every run must end, and every queue that isn't held must empty itself."""
     world.trap.landmark = None
     if world.life is None or world.life.host.draining:
@@ -103,13 +126,36 @@ async def _settle_down(world: World) -> None:
         if idle > IDLE_S:
             world.fault(f"{figures.queued_runs} runs wait for a slot though all slots are free")
             return
-        if not figures.live_runs and not figures.queued_runs and life.host.tasks <= 1:
+        at_rest = not figures.live_runs and not figures.queued_runs and not _soon(life)
+        # Runs that wait for people may be held; each of them has some tasks.
+        if at_rest and (life.host.executing or life.host.tasks <= 1):
             return
     figures = await life.store.figures()
     world.fault(f"no quiet after {QUIET_S} s: {figures}, {life.host.tasks} tasks of the host")
 
 
-async def _catch_up(world: World, readers: list[Reader]) -> None:
+def _soon(life: Life) -> bool:
+    """Whether an approval expires before the story is over."""
+    at = life.store.approvals.next_at()
+    return at is not None and at < life.host.clock.now() + ENDING_S * SECOND
+
+
+async def _answer_all(world: World) -> None:
+    """Somebody answers whatever is asked, until nothing is."""
+    life = await world.living()
+    for _ in range(QUIET_S):
+        page = await life.store.approvals.page(PENDING, None, 100)
+        for found in page.data:
+            with suppress(TenureError, Unreachable):  # it may expire at this very moment
+                await world.ask(lambda life, i=found.id: life.host.approvals.decide(ROOT, i, YES, None))
+        figures = await life.store.figures()
+        if not page.data and not figures.live_runs and not figures.queued_runs:
+            return
+        await asyncio.sleep(1)
+    world.fault("runs ask again and again")
+
+
+async def catch_up(world: World, readers: list[Reader]) -> None:
     """Every reader gets everything, to the last entry."""
     for reader in readers:
         reader.finishing = True

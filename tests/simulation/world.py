@@ -13,9 +13,11 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from tenure.core.binding import ANY, Binding, BindingScope, ScopeType
 from tenure.core.command import CreateKey
 from tenure.core.evidence import Acknowledged, Connection, Observed
 from tenure.core.limits import Limits
+from tenure.core.message import BusyPolicy
 from tenure.core.moment import SECOND, Micros
 from tenure.core.principal import Principal, Role
 from tenure.core.rules import Rules
@@ -27,11 +29,22 @@ from tenure.stores.sqlite.store import SqliteStore
 from tests.simulation.agents import catalogue
 from tests.simulation.lane import Disk, Killed, SimLane
 from tests.simulation.loop import NODE, SimLoop
+from tests.simulation.outside import Outside, Toolshed
 
 T = TypeVar("T")
 
 EPOCH = 1_700_000_000 * SECOND
 DAY = 86_400 * SECOND
+DESK = Principal(tenant="acme", user="desk", role=Role.OPERATOR, key_id="key_desk")
+"""The connector that posts what happens on a platform."""
+BINDING = Binding(
+    id="bnd_1",
+    tenant="acme",
+    agent="diligent",
+    scope=BindingScope(type=ScopeType.GLOBAL),
+    event_types=(ANY,),
+    when_busy=BusyPolicy.STEER,
+)
 ROOT = Principal(tenant="default", user="root", role=Role.ADMIN, key_id="key_root", root=True)
 
 
@@ -144,6 +157,9 @@ class World:
         self.draw = random.Random(f"world {seed}")
         self.limits = limits
         self.disk = Disk()
+        self.outside = Outside()
+        self.tools = Toolshed(self.outside, self.disk.effect, self.disk.head)
+        self.connector = DESK
         self.ids = SimIds(random.Random(f"ids {seed}"))
         self.trap = Trap()
         self.notes: dict[str, Notes] = {}
@@ -160,7 +176,7 @@ class World:
     def close(self) -> None:
         """Free what the simulation holds outside its loop."""
         logging.getLogger("tenure").removeHandler(self._complaints)
-        self.disk.db.close()
+        self.disk.close()
 
     def say(self, what: str) -> None:
         """Write a line into the story of this world."""
@@ -200,7 +216,7 @@ class World:
 
     async def _start(self, node: str, over: "asyncio.Future[None]") -> Life:
         landmarks = SimLandmarks(self, node)
-        agents = catalogue()
+        agents = catalogue(self.outside)
         lane = SimLane(self.loop, self.disk, landmarks)
         rules = Rules(limits=self.limits, terms=agents.terms())
         store = await SqliteStore.opened(lane, rules, self.ids)
@@ -212,6 +228,9 @@ class World:
                 catalogue=agents,
                 limits=self.limits,
                 landmarks=landmarks,
+                folders=self.disk.folders,
+                bindings=(BINDING,),
+                tools=self.tools,
                 version="simulated",
             )
         )

@@ -253,8 +253,7 @@ def takes_output_of_a_host_that_was_replaced(patch: Patch) -> None:
 
 @bug
 def takes_output_of_a_run_that_is_over(patch: Patch) -> None:
-    sql(patch, "run_fence", "AND r.owner = ?", "AND 0 <= ?")
-    sql(patch, "run_fence", "AND r.state IN ('running', 'waiting', 'interrupting')", "")
+    sql(patch, "run_fence", "r.owner = ?2 AND r.state IN ('running', 'waiting', 'interrupting')", "0 <= ?2")
     patch.setattr(Tx, "fence", heedless)
 
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
-from tests.cli.terminal import CTRL_C, Terminal
+from tests.cli.terminal import CTRL_D, Terminal
 
 IMAGES = Path("docs/images")
 TENURE = str(Path(sys.executable).with_name("tenure"))
@@ -55,19 +55,23 @@ def chat(home: Path, environment: dict[str, str]) -> str:
     """Everything the terminal showed."""
     while not (home / ".tenure/server.json").exists():
         time.sleep(0.05)
-    terminal = Terminal([TENURE, "chat", "--agent", "longhaul"], environment)
+    terminal = Terminal([TENURE, "chat", "--agent", "concierge"], environment)
     terminal.expect("> ")
-    terminal.type("Tell me of the night train.\n")
-    terminal.expect("carriages")
-    terminal.type("And who waits at the end?\n")
-    terminal.expect("cello")
-    terminal.type(CTRL_C)
-    terminal.expect("cancelled")
+    terminal.type("Book a table for 4 at the Old Mill tomorrow at 19:30.\n")
+    terminal.expect("the book… ")
+    terminal.type("make it 5 people\n")
+    terminal.expect("says more.")
     terminal.expect("> ")
-    terminal.type(CTRL_C)
+    terminal.type("/approve time=20:00\n")
+    terminal.expect("Your number is")
+    terminal.expect("> ")
+    terminal.type("/undo\n")
+    terminal.expect("(undone")
+    terminal.expect("> ")
+    terminal.type(CTRL_D)
     terminal.ended()
     terminal.close()
-    return f"$ tenure chat --agent longhaul\n{terminal.whole}"
+    return f"$ tenure chat --agent concierge\n{terminal.whole}"
 
 
 def draw(shown: str, theme: TerminalTheme, path: Path) -> None:

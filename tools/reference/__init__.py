@@ -7,7 +7,7 @@ commands. Words that no table holds stand in `words`, and a missing one is an er
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.reference import commands, errors, events, http, settings, states
+from tools.reference import commands, errors, events, http, settings, sources, states
 from tools.reference.markdown import NOTE
 
 ROOT = Path(__file__).parents[2]
@@ -20,6 +20,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "http.md": http.page,
     "commands.md": commands.page,
     "settings.md": settings.page,
+    "sources.md": sources.page,
     **{f"states/{noun}.svg": make for noun, make in states.drawings().items()},
 }
 """Every generated file of the folder, and what makes it."""

@@ -23,6 +23,7 @@ work is told in [Follow a session](../how-to/follow-a-session.md)."""
 WHO: dict[Action, str] = {
     Action.READ: "every role",
     Action.WRITE: "member, operator or admin",
+    Action.CONNECT: "operator or admin",
     Action.MANAGE: "admin",
     Action.DRAIN: "the bootstrap admin",
 }
@@ -32,6 +33,7 @@ REACH: dict[TenantRule, str] = {
     TenantRule.OWN: "{who}, in the key's own tenant",
     TenantRule.SESSION: "{who} who reaches the session",
     TenantRule.RUN: "{who} who reaches the run's session",
+    TenantRule.APPROVAL: "{who} who reaches the approval's session",
     TenantRule.KEY: "{who} of the key's tenant",
     TenantRule.HOST: "{who}",
 }

@@ -1,17 +1,19 @@
 """The page of settings: flags, environment, tenure.toml, with their defaults."""
 
 import ast
+import builtins
 import re
 import types
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, Union, cast, get_args, get_origin
 
 import annotated_types
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from tenure.config import Settings
+from tenure.config import ConditionSettings, Settings
 from tools.reference.markdown import code, document, table
 from tools.reference.reserved import SOURCE
 from tools.reference.words import ENVIRONMENT, SETTINGS
@@ -39,12 +41,16 @@ TENURE_PORT=9000 TENURE_LIMITS__OPEN_SESSIONS=50 tenure serve
 
 A limit of 0 allows none; a limit that is left out has its default."""
 
+_WITHIN: dict[object, str] = {dict: ".NAME", tuple: "[]"}
+
 PLAIN: dict[object, str] = {
     str: "text",
     int: "integer",
     float: "number",
     bool: "true or false",
     Path: "path",
+    SecretStr: "text that is never shown",
+    ConditionSettings: "conditions by argument",
 }
 
 
@@ -58,7 +64,9 @@ class Setting(NamedTuple):
     @property
     def environment(self) -> str:
         """The variable that sets it; empty where the name has a part of one's own."""
-        return "" if "NAME" in self.name else f"TENURE_{self.name.replace('.', '__').upper()}"
+        if "NAME" in self.name or "[]" in self.name:
+            return ""
+        return f"TENURE_{self.name.replace('.', '__').upper()}"
 
 
 def settings(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[Setting]:
@@ -68,7 +76,7 @@ def settings(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[Se
         if inner is None:
             yield Setting(prefix + name, _holds(field.annotation, field.metadata), _default(name, field))
         else:
-            part = f"{name}.NAME." if get_origin(field.annotation) is dict else f"{name}."
+            part = f"{name}{_WITHIN.get(get_origin(field.annotation), '')}."
             yield from settings(inner, prefix + part)
 
 
@@ -102,8 +110,15 @@ def variables() -> set[str]:
 def _model_in(kind: object) -> type[BaseModel] | None:
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return kind
-    arguments = get_args(kind) if get_origin(kind) is dict else ()
-    return _model_in(arguments[1]) if arguments else None
+    match get_origin(kind), get_args(kind):
+        case builtins.dict, (_, inner):
+            return _model_in(inner)
+        case builtins.tuple, (inner, _):
+            return _model_in(inner)
+        case types.UnionType, (inner, types.NoneType):
+            return _model_in(inner)
+        case _:
+            return None
 
 
 def _holds(kind: object, limits: list[Any]) -> str:
@@ -112,6 +127,10 @@ def _holds(kind: object, limits: list[Any]) -> str:
         text = PLAIN[kind]
     elif origin is Literal:
         text = ", ".join(code(str(value)) for value in arguments)
+    elif isinstance(kind, type) and issubclass(kind, StrEnum):
+        text = ", ".join(code(value) for value in kind)
+    elif origin is dict:
+        text = f"table of {_holds(arguments[1], [])}"
     elif origin is tuple:
         text = f"list of {_holds(arguments[0], [])}"
     elif origin is Annotated:
@@ -129,6 +148,8 @@ def _limit(limit: object) -> str:
     match limit:
         case annotated_types.Ge(ge=least):
             return f", at least {least}"
+        case annotated_types.MinLen(min_length=1):
+            return ", not empty"
         case annotated_types.Gt(gt=below):
             return f", above {below}"
         case annotated_types.Le(le=most):
@@ -142,9 +163,12 @@ def _default(name: str, field: FieldInfo) -> str:
         return code("~/.tenure")
     if field.is_required():
         return "needed"
-    match field.default:
+    default: object = field.default
+    match default:
         case None | ():
             return "none"
+        case tuple():
+            return ", ".join(code(str(value)) for value in cast("tuple[object, ...]", default))
         case bool() as flag:
             return code(str(flag).lower())
         case value:

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterator
+from datetime import date
 from enum import EnumType
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, cast, get_args, get_origin, get_type_hints
@@ -19,6 +20,7 @@ PLAIN: dict[object, str] = {
     float: "number",
     bool: "true or false",
     NoneType: "null",
+    date: "day, as `2026-11-20`",
     object: "any JSON",
     Any: "any JSON",
     msgspec.Raw: "any JSON",

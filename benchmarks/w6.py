@@ -12,6 +12,7 @@ from benchmarks.server import Server, serving
 SPEECH = "SLOW 1000000 20"
 HASTE = "SLOW 1000000 2"
 MURMUR = "SLOW 1000000 1000"
+LATER = {"content": "SAY later"}
 FINISHED = b'"type":"run.finished"'
 
 
@@ -27,9 +28,11 @@ USUAL = Size()
 
 
 class Commands(NamedTuple):
-    """Milliseconds: to the acknowledgement of a message and of an interrupt; from there to the run's end."""
+    """Milliseconds: to the acknowledgement of a message, of one that steers, and of an interrupt; and from
+    there to the run's end."""
 
     send: list[float]
+    steer: list[float]
     interrupt: list[float]
     stopped: list[float]
 
@@ -64,10 +67,11 @@ async def commands(server: Server, sessions: list[str], hasty: str, screen: Stre
         await screen.found()
         stopped.append((time.perf_counter() - acknowledged) * 1e3)
     sent = await sends(server, sessions, count)
+    steered = await sends(server, sessions, count, {"content": "faster", "when_busy": "steer"})
     for session_id in sessions:
         await stop(server, session_id, "withdraw")
         await server.say(session_id, SPEECH)
-    return Commands(sent, interrupts, stopped)
+    return Commands(sent, steered, interrupts, stopped)
 
 
 async def stop(server: Server, session_id: str, waiting: str = "hold") -> float:
@@ -78,12 +82,14 @@ async def stop(server: Server, session_id: str, waiting: str = "hold") -> float:
     return reply.took * 1e3
 
 
-async def sends(server: Server, sessions: list[str], count: int) -> list[float]:
+async def sends(
+    server: Server, sessions: list[str], count: int, message: dict[str, str] = LATER
+) -> list[float]:
     """Send messages in turn; milliseconds to each acknowledgement."""
     took = list[float]()
     for number in range(count):
         path = f"/v1/sessions/{sessions[number % len(sessions)]}/messages"
-        reply = await server.calls.call("POST", path, {"content": "SAY later"})
+        reply = await server.calls.call("POST", path, message)
         assert reply.status == 202, reply.body
         took.append(reply.took * 1e3)
     return took
@@ -96,7 +102,7 @@ async def crowd(server: Server, runs: int) -> None:
 
 
 def _figures(size: Size, done: list[Commands], sync_ms: float, crowded: list[float]) -> list[Figure]:
-    def figure(name: str, values: list[float], goal: float | None = None) -> Figure:
+    def figure(name: str, values: list[float], goal: float | None = None, bar: float | None = None) -> Figure:
         return Figure(
             work="W6",
             name=name,
@@ -105,13 +111,15 @@ def _figures(size: Size, done: list[Commands], sync_ms: float, crowded: list[flo
             floor_of="fdatasync p50",
             floors=(sync_ms,) * len(values),
             goal=None if goal is None else Target(most=goal, syncs=True),
+            bar=None if bar is None else Target(most=bar, syncs=True),
         )
 
     among = f"{size.active} runs active, 50 words/s each"
     return [
-        figure(f"message acknowledged p50, {among}", [quantile(e.send, 0.5) for e in done], 0.7),
+        figure(f"message acknowledged p50, {among}", [quantile(e.send, 0.5) for e in done], 0.7, 1.5),
+        figure(f"steering acknowledged p50, {among}", [quantile(e.steer, 0.5) for e in done], 0.7, 1.5),
         figure(f"message acknowledged p99, {among}", [quantile(e.send, 0.99) for e in done]),
-        figure(f"interrupt acknowledged p50, {among}", [quantile(e.interrupt, 0.5) for e in done], 0.7),
+        figure(f"interrupt acknowledged p50, {among}", [quantile(e.interrupt, 0.5) for e in done], 0.7, 1.5),
         figure(f"interrupt acknowledged p99, {among}", [quantile(e.interrupt, 0.99) for e in done]),
         figure(
             "interrupt acknowledged to end at the client p50, looked up every 2 ms",

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import pytest
 
-from benchmarks import page, start, w1, w1p, w2, w3, w4, w6, w7
+from benchmarks import lookups, page, start, w1, w1p, w2, w3, w4, w6, w7
 from benchmarks.__main__ import WORKS, arguments
 from benchmarks.client import Arrival, arrivals
 from benchmarks.figures import Figure, Target, quantile
@@ -46,6 +46,20 @@ def test_w3_finds_no_gap_and_no_repeat_in_random_cuts() -> None:
     figures = measured(w3.run(PLACE, 1, size))
 
     assert [figure.value for figure in figures[:3]] == [0, 0, 0]
+
+
+def test_look_ups_do_each_command_to_a_run_of_its_own() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measured(lookups.run(Path(folder), 1, lookups.Size(few=4, many=6, commands=2)))
+
+    assert [figure.name.partition(" p50")[0] for figure in figures] == [
+        "steering admitted",
+        "steering taken",
+        "grant looked up",
+        "approval asked for",
+        "approval decided",
+        "interrupt written",
+    ]
 
 
 def test_w3_would_notice_a_gap_a_repeat_and_a_changed_event() -> None:

@@ -36,7 +36,7 @@ def test_every_event_is_documented() -> None:
 
 
 def test_every_event_says_what_happened() -> None:
-    assert [name for name, cls in EVENTS.items() if not (cls.__doc__ or "").endswith(".")] == []
+    assert [name for name, cls in EVENTS.items() if not (cls.__doc__ or "").rstrip().endswith(".")] == []
 
 
 def test_every_error_code_is_documented() -> None:

@@ -29,6 +29,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     tutorial = next(b for b in blocks(DOCS / "tutorial.md") if b.title == "my_agents.py")
     (folder / "my_agents.py").write_text(tutorial.text)
     home = folder / "home"
+    home.mkdir(mode=0o700)
+    bindings = next(b for b in blocks(DOCS / "how-to/receive-events.md") if b.title == "tenure.toml")
+    (home / "tenure.toml").write_text(bindings.text)
     command = [sys.executable, "-m", "tenure.cli.main", "serve", "my_agents.py", "--demo", "--json"]
     with subprocess.Popen(
         [*command, "--port", "0", "--home", str(home)],

@@ -135,7 +135,8 @@ class Route(msgspec.Struct, Generic[B, Q], frozen=True, kw_only=True):
 
     `hot` routes answer by plain ASGI; the others may use Starlette's responses. `streams` says that
     the route can answer with an event stream too. `most_bytes` is the size of the largest body; that of
-    a route that `uploads` is a file, which its handler reads.
+    a route that `uploads` is a file, which its handler reads. `later` says that it may answer 202 too, before
+    what was asked for is done.
     """
 
     method: str
@@ -149,6 +150,7 @@ class Route(msgspec.Struct, Generic[B, Q], frozen=True, kw_only=True):
     answer: Any = None
     media: str = "application/json"
     status: int = 200
+    later: bool = False
     hot: bool = False
     streams: bool = False
     uploads: bool = False

@@ -141,6 +141,8 @@ def _responses(route: AnyRoute) -> Json:
     elif route.media != "application/json":
         answer["content"] = {route.media: {"schema": {"type": "string"}}}
     responses: Json = {str(route.status): answer}
+    if route.later:
+        responses["202"] = {**answer, "description": "It is accepted, and is done when the run has ended."}
     if route.streams:
         stream = {"text/event-stream": {"schema": {"type": "string"}}}
         if route.status == 200:

@@ -24,6 +24,7 @@ HISTORY_ROUTES: tuple[AnyRoute, ...] = (
         query=NoQuery,
         body=UndoTurns,
         answer=UndoReceipt,
+        later=True,
         handler=history.undo,
     ),
     Route(

@@ -307,8 +307,12 @@ SELECT id, role, state, author, origin, content, run_id, entered_seq, admitted_s
 WHERE session_no = :no AND entered_seq > :after AND superseded = 0 AND undone = 0 ORDER BY entered_seq LIMIT :limit
 
 -- read_waiting: the messages that wait: whose run waits for a slot, then those that steer, then the queue
-SELECT id, CASE json_extract(origin, '$.trigger') WHEN 'command' THEN 'command' ELSE role END AS role, state, author, origin, content, run_id, entered_seq, admitted_seq FROM message
-WHERE session_no = :no AND state IN ('queued', 'steered')
+SELECT id, CASE json_extract(origin, '$.trigger') WHEN 'command' THEN 'command' ELSE role END AS role, state,
+    author, origin, content, run_id, entered_seq, admitted_seq
+FROM (
+    SELECT * FROM message WHERE session_no = :no AND state = 'queued'
+    UNION ALL
+    SELECT * FROM message WHERE session_no = :no AND state = 'steered')
 ORDER BY state = 'queued' AND run_id IS NULL, state = 'steered', place
 
 -- read_message: one message

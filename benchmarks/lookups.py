@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple, NoReturn
 
 from benchmarks.figures import Figure, Target, quantile
@@ -165,12 +166,13 @@ class Bench:
 
 async def run(folder: Path, rounds: int, size: Size = USUAL) -> list[Figure]:
     """Time the commands among few live runs and among many, each command on a run of its own."""
-    bench = await _opened(folder)
-    try:
-        few = [await _round(bench, size.few, size.commands) for _ in range(rounds)]
-        many = [await _round(bench, size.many, size.commands) for _ in range(rounds)]
-    finally:
-        bench.store.close()
+    with TemporaryDirectory(dir=folder) as home:
+        bench = await _opened(Path(home))
+        try:
+            few = [await _round(bench, size.few, size.commands) for _ in range(rounds)]
+            many = [await _round(bench, size.many, size.commands) for _ in range(rounds)]
+        finally:
+            bench.store.close()
     return [_figure(size, name, few, many) for name in few[0]]
 
 

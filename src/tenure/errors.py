@@ -45,6 +45,7 @@ class Code(StrEnum):
     CAPACITY = "capacity"
     RATE_LIMITED = "rate_limited"
     UNSUPPORTED = "unsupported"
+    RUNNER_UNAVAILABLE = "runner_unavailable"
     DRAINING = "draining"
     STORE_UNAVAILABLE = "store_unavailable"
     STORE_FULL = "store_full"

@@ -208,6 +208,7 @@ SAMPLES: list[tuple[str, Event, object]] = [
             expires_at=DUE,
             reason="changed_after_retry",
             done=("eff_0",),
+            own=True,
         ),
         {
             "approval_id": "apr_1",
@@ -218,6 +219,7 @@ SAMPLES: list[tuple[str, Event, object]] = [
             "expires_at": DUE,
             "reason": "changed_after_retry",
             "done": ["eff_0"],
+            "own": True,
         },
     ),
     (

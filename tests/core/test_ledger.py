@@ -66,7 +66,7 @@ def test_plain_arguments_stay_as_they_are(arguments: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [math.nan, math.inf, object(), "\x00", "\ud800", {"\x00": 1}, {1: {2: object()}}], ids=repr
+    "value", [math.nan, math.inf, object(), "\x00", "\ud800", {"\x00": 1}, {1: {2: object()}}]
 )
 def test_what_is_no_json_is_refused(value: object) -> None:
     with pytest.raises(TenureError) as caught:

@@ -420,8 +420,9 @@ async def test_a_runner_that_resumes_is_given_the_decisions_and_nothing_is_super
         given: tuple[Decided, ...] = ()
 
         async def run(self, context: RunContext) -> AsyncIterator[Output]:
-            if context.attempt == 1:
+            if not context.resumed:
                 yield Text("first ")
+                await context.checkpoints.save(b"said first")
             self.given = context.decisions
             yield Text(str(await context.tools.call("mail", {})))
             yield completed()

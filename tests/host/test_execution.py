@@ -265,7 +265,7 @@ async def test_refusal_that_a_runner_lets_pass_fails_the_run_with_its_sentence(r
     status, reason = end(await (await talk_with(rooms, work)).say())
 
     assert status == "failed"
-    assert reason.startswith("TenureError: The cursor 'nonsense' was not given by this list.")
+    assert reason.startswith("The cursor 'nonsense' was not given by this list.")
 
 
 @in_virtual_time

@@ -19,6 +19,7 @@ from tenure.ports.runner import RunContext
 from tests.host.mails import hosted, mailing, mails, refused, resolutions
 from tests.host.rooms import ADA, Rooms, Talk, agent, end, in_virtual_time, said
 from tests.host.workshop import TOOLED, FakeTool, approvals, asked, asking, decide
+from tests.simulation.world import SimClock
 
 DAY_S = 86_400.0
 
@@ -36,6 +37,26 @@ async def test_an_approval_that_nobody_answers_expires_as_if_denied(rooms: Rooms
     assert resolutions(events) == [("expired", "clock")]
     assert said(events).endswith("denied: The call of mail was not approved: expired by clock.")
     assert (await refused(talk, question.approval_id))["decision"] == "expired"
+
+
+@pytest.mark.parametrize("hours", [-1, 1, 23])
+@in_virtual_time
+async def test_an_approval_expires_by_the_clock_on_the_wall_although_somebody_sets_it(
+    rooms: Rooms, hours: int
+) -> None:
+    talk = await hosted(rooms)
+    receipt = await talk.send("bob")
+    await asked(talk)
+    waited_from = rooms.loop.time()
+    clock = rooms.host.clock
+    assert isinstance(clock, SimClock)
+    clock.jump(hours * 3_600)
+    await asyncio.sleep(DAY_S - hours * 3_600 - 100)
+    assert (await approvals(talk))[0].status == "pending"
+    events = await talk.answer(receipt)
+
+    assert rooms.loop.time() - waited_from == pytest.approx(DAY_S - hours * 3_600, abs=60)
+    assert resolutions(events) == [("expired", "clock")]
 
 
 async def _patient(talk: Talk) -> bool:

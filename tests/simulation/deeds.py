@@ -51,6 +51,7 @@ class Call(msgspec.Struct):
     by: str = ""
     decided: int = 0
     approved: Arguments | None = None
+    own: bool = False
     ends: list[ToolCallCompleted] = []
 
 
@@ -123,6 +124,7 @@ def _calls(entries: Iterable[Recorded]) -> dict[str, Call]:
                 questions[event.approval_id] = calls[call_id]
                 calls[call_id].asked = seq
                 calls[call_id].approved = event.arguments
+                calls[call_id].own = event.own
             case ApprovalResolved() if event.approval_id in questions:
                 call = questions[event.approval_id]
                 call.decision, call.by, call.decided = event.decision, event.by, seq
@@ -171,7 +173,7 @@ def _judge_repetition(world: World, journals: dict[str, Journal]) -> None:
             most[run_id, tool, what] = max(most[run_id, tool, what], count)
     keyed = {(w.run_id, w.tool, _canonical(w.arguments)) for w in world.outside.wishes if w.key}
     entered: Counter[tuple[str, str, str]] = Counter()
-    for call in _all_calls(journals).values():
+    for call in (call for call in _all_calls(journals).values() if not call.own):
         entered[call.run_id, call.tool, _canonical(call.arguments)] += 1
     for what, count in entered.items():
         if what not in keyed and what[1] != QUESTION and count > most.get(what, 0) > 0:
@@ -292,13 +294,13 @@ async def _judge_rules(world: World, life: Life, journals: dict[str, Journal]) -
     """A rule allows only what somebody said before should be remembered: of this tool, for this author."""
     for journal in journals.values():
         own = [e for e in journal.entries if e.seq >= _born(journal.entries)]
-        remembered: set[tuple[str, str]] = set()
-        asked: dict[str, tuple[str, str]] = {}
+        remembered: set[tuple[str, bool, str]] = set()
+        asked: dict[str, tuple[str, bool, str]] = {}
         for entry in own:
             if isinstance(entry.event, ApprovalRequested):
                 run = life.store.run(entry.run_id or "")
                 author = "" if run is None else run.grant.author.user
-                asked[entry.event.approval_id] = entry.event.tool, author
+                asked[entry.event.approval_id] = entry.event.tool, entry.event.own, author
             elif isinstance(entry.event, ApprovalResolved) and entry.event.approval_id in asked:
                 about = asked[entry.event.approval_id]
                 if entry.event.by == BY_RULE and about not in remembered:

@@ -127,6 +127,9 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._tasks.append(task)
         return task
 
+    def get_task_factory(self) -> None:
+        """Task groups of anyio ask for it: tasks are made in no other way here."""
+
     def get_debug(self) -> bool:
         return False
 

@@ -17,7 +17,7 @@ A_YEAR = 31_536_000.0
 
 
 class Deed(NamedTuple):
-    """What a tool did, for good. `head` is the session's last durable entry at that moment."""
+    """What a tool did, or an agent by itself, for good. `head` is the session's last entry at that moment."""
 
     tool: str
     call_id: str
@@ -70,6 +70,11 @@ class Entered(NamedTuple):
     states: tuple[str, str] | None
 
 
+Ledger: TypeAlias = Callable[[str], tuple[str, str] | None]
+"""The durable states of a call and its run, None if it isn't in the ledger."""
+Heads: TypeAlias = Callable[[str], int | None]
+
+
 @dataclass
 class Outside:
     """Everything that was done and told."""
@@ -85,14 +90,18 @@ class Outside:
     received: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     """By event: the messages that it was told to have become."""
 
+    heads: Heads = field(default=lambda session_id: None)
+
+    def do_by_itself(
+        self, tool: str, call_id: str, run_id: str, session_id: str, arguments: Arguments
+    ) -> None:
+        """An agent does what it was permitted."""
+        head = self.heads(session_id) or 0
+        self.deeds.append(Deed(tool, call_id, run_id, session_id, dict(arguments), head))
+
     def did(self, call_id: str) -> list[Deed]:
         """What was done for a call."""
         return [deed for deed in self.deeds if deed.call_id == call_id]
-
-
-Ledger: TypeAlias = Callable[[str], tuple[str, str] | None]
-"""The durable states of a call and its run, None if it isn't in the ledger."""
-Heads: TypeAlias = Callable[[str], int | None]
 
 
 class SimTool:
@@ -193,6 +202,8 @@ class Toolshed:
         """They never change."""
 
 
-NEVER_TWICE = ("mail", "pay", "post")
-"""The tools whose replay class is never."""
+OWN = ("mail", "shell")
+"""What agents do by themselves; a tool of the host has the name of one of them."""
+NEVER_TWICE = ("mail", "pay", "post", "shell")
+"""What is never done twice for one call."""
 TOOLS = ("confirm", "look", "mail", "pay", "post", "reserve")

@@ -202,7 +202,8 @@ class Client:
             f"delete {session_id[-4:]}",
             lambda life, _: life.host.commands.delete_session(self.user, session_id),
         )
-        if len(self.sessions) > 1:
+        # Two may delete one at the same time.
+        if len(self.sessions) > 1 and session_id in self.sessions:
             self.sessions.remove(session_id)
 
     async def look(self) -> None:

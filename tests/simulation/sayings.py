@@ -13,6 +13,7 @@ from tenure.core.event import (
     MessageUpdated,
     MessageWithdrawn,
     RunFinished,
+    RunInterrupting,
     RunRetried,
     RunStarted,
     SteeringConsumed,
@@ -69,6 +70,9 @@ def _judge(talk: Talk, recorded: Recorded) -> Iterable[str]:
             talk.owed = {}
         case RunRetried():
             talk.again[run_id] = set(talk.consumed.get(run_id, ()))
+        case RunInterrupting():
+            # A run that is being stopped isn't handed anything more.
+            talk.again.pop(run_id, None)
         case SteeringConsumed(message_ids=message_ids) as taken:
             talk.again.get(run_id, set()).difference_update(message_ids)
             if not taken.redelivered:

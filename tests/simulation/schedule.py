@@ -23,7 +23,7 @@ from tests.simulation.world import DESK, ROOT, Life, Unreachable, World
 YES = DecideApproval(decision=Answering.APPROVE)
 KINDS: dict[str, type[Client]] = {"client": Client, "historian": Historian, "everyone": Everyone}
 """Which people act in a schedule, by the word that replays it."""
-QUIET_S = 900
+QUIET_S = 1_800
 IDLE_S = 5
 ENDING_S = 100
 USERS = (

@@ -105,7 +105,7 @@ FIELDS = {
     "run.resumed": ("mode",),
     "steering.consumed": ("redelivered",),
     "tool.call.completed": ("status", "replayed"),
-    "approval.requested": ("reason",),
+    "approval.requested": ("reason", "own"),
     "state.updated": ("deleted",),
 }
 """What of an event the census counts too."""
@@ -172,7 +172,7 @@ def test_the_unusual_occurs(what: str) -> None:
 @pytest.mark.parametrize(
     "what",
     [
-        *(f"approval.resolved decision {decision}" for decision in APPROVAL.terminal),
+        *(f"approval.resolved decision {decision}" for decision in sorted(APPROVAL.terminal)),
         *(f"approval.resolved by {by}" for by in ("rule", "clock", "runner", "ada")),
         *(f"message.admitted when_busy {policy}" for policy in BusyPolicy),
         *(f"message.admitted disposition {disposition}" for disposition in Disposition),
@@ -182,6 +182,7 @@ def test_the_unusual_occurs(what: str) -> None:
         "tool.call.completed replayed True",
         "steering.consumed redelivered True",
         "approval.requested reason changed_after_retry",
+        "approval.requested own True",
         "approval.resolved remember session",
         "state.updated deleted True",
     ],

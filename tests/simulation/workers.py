@@ -6,16 +6,19 @@ one changes its mind with each attempt.
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import NamedTuple
 
+import msgspec
+
+from tenure.core.effect import CallStatus
 from tenure.core.grant import Budget, BudgetScope, Capabilities, Descriptor, Policy, StatePolicy
 from tenure.core.output import Output, Reasoning, Said, Spent, Text, Usage, completed, failed
 from tenure.core.tool import Arguments
 from tenure.errors import Code, TenureError
 from tenure.host.catalogue import Agent
 from tenure.ports.runner import RunContext
-from tests.simulation.outside import TOOLS, Counted, Outside, Taken, Told, Wish
+from tests.simulation.outside import OWN, TOOLS, Counted, Outside, Taken, Told, Wish
 
 COUNTER = "count"
 PATIENCE = 50
@@ -45,8 +48,15 @@ class Worker:
         """One attempt."""
         seed = f"{context.message.text} {context.attempt if self._fickle else ''}"
         draw = random.Random(seed)
-        job = Job(context, self._outside, draw)
-        for _ in range(draw.randint(1, 6)):
+        steps, since = draw.randint(1, 6), context.attempt
+        if context.resumed:
+            left = await _left(context)
+            steps, since = left.steps, left.since
+            draw.setstate((left.state[0], tuple(left.state[1]), left.state[2]))
+        job = Job(context, self._outside, draw, since)
+        for step in range(steps, 0, -1):
+            if self.descriptor.capabilities.resume:
+                await context.checkpoints.save(msgspec.json.encode(Left(step, since, draw.getstate())))
             if context.stopping and draw.random() < 0.7:
                 return
             (step,) = draw.choices(STEPS, weights=[weight for _, weight in STEPS])
@@ -62,16 +72,32 @@ class Worker:
             yield completed()
 
 
+class Left(NamedTuple):
+    """What a worker that resumes finds again: steps to take, where it began anew, and what it will draw."""
+
+    steps: int
+    since: int
+    state: tuple[int, Sequence[int], float | None]
+
+
+async def _left(context: RunContext) -> Left:
+    """The checkpoint of a run that goes on. There is one, else the run wouldn't have been resumed."""
+    data = await context.checkpoints.load()
+    assert data is not None, "a run goes on without a checkpoint"
+    return msgspec.json.decode(data, type=Left)
+
+
 class Job(NamedTuple):
-    """One attempt at work."""
+    """One attempt at work. `since` is the attempt that began it anew."""
 
     context: RunContext
     outside: Outside
     draw: random.Random
+    since: int
 
     async def call(self, tool: str, arguments: Arguments, key: str | None = None) -> list[Output]:
         """Call a tool, and note what was asked and answered."""
-        wish = Wish(self.context.run_id, self.context.attempt, tool, dict(arguments), key)
+        wish = Wish(self.context.run_id, self.since, tool, dict(arguments), key)
         self.outside.wishes.append(wish)
         try:
             result = await self.context.tools.call(tool, arguments, key=key)
@@ -217,12 +243,28 @@ async def save(job: Job) -> list[Output]:
     return []
 
 
+async def do_it_myself(job: Job) -> list[Output]:
+    """An own call, perhaps named like a tool of the host's: ask, do it, perhaps say what came of it."""
+    context, draw = job.context, job.draw
+    tool, n = draw.choice(OWN), draw.randint(1, 3)
+    settles, before_s = draw.random() < 0.8, draw.choice((0, 0.05, 1))
+    permit = await context.own.ask(tool, {"n": n})
+    if not permit.granted:
+        return [Text(f"{tool}: not permitted ")]
+    job.outside.do_by_itself(tool, permit.call_id, context.run_id, context.session_id, permit.arguments)
+    await asyncio.sleep(before_s)
+    if settles:
+        await context.own.settle(permit.call_id, CallStatus.OK, {"call": permit.call_id})
+    return [Text(f"{tool}: did it myself ")]
+
+
 STEPS: tuple[tuple[Callable[[Job], Awaitable[list[Output]]], int], ...] = (
     (call_one, 30),
     (call_several, 12),
     (call_again, 8),
     (call_keyed, 8),
     (call_and_leave, 8),
+    (do_it_myself, 14),
     (take_some, 12),
     (wait_for_word, 12),
     (count_up, 14),

@@ -65,6 +65,10 @@ class SimClock:
     def monotonic(self) -> float:
         return self._loop.time()
 
+    def jump(self, seconds: float) -> None:
+        """Somebody sets the wall clock."""
+        self._skew += round(seconds * SECOND)
+
 
 class SimIds:
     """Ids drawn from the seed."""
@@ -158,6 +162,7 @@ class World:
         self.limits = limits
         self.disk = Disk()
         self.outside = Outside()
+        self.outside.heads = self.disk.head
         self.tools = Toolshed(self.outside, self.disk.effect, self.disk.head)
         self.connector = DESK
         self.ids = SimIds(random.Random(f"ids {seed}"))

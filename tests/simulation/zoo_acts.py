@@ -11,7 +11,7 @@ from tenure.core import ledger
 from tenure.core.approval import ApprovalState
 from tenure.core.effect import CallStatus
 from tenure.core.event import Event, Unknown
-from tenure.core.ledger import Step
+from tenure.core.ledger import Step, digest_of
 from tenure.core.run import RunState
 from tenure.core.scope import Expected
 from tenure.core.tool import Replay
@@ -195,6 +195,44 @@ def wakes_nobody_for_a_run_that_was_answered(patch: Patch) -> None:
         return silent
 
     swap(patch, waits, "go_on", quiet)
+
+
+# --- the agent's own calls
+
+
+@bug
+def takes_what_was_allowed_to_the_agent_as_allowed_to_the_host(patch: Patch) -> None:
+    def remembered_as(tool: str, *, own: bool) -> str:
+        return tool
+
+    patch.setattr(effects, "remembered_as", remembered_as)
+    patch.setattr(approvals, "remembered_as", remembered_as)
+
+
+@bug
+def lets_the_agent_do_again_what_it_did(patch: Patch) -> None:
+    async def permission(self: Any, tool: str, arguments: Any) -> Intended:
+        call = (tool, True, digest_of(arguments))
+        with self._under_way(call) as nth:
+            told = await self._put_in(
+                self._intent(tool, arguments, nth, replay=Replay.NEVER, asks=True, own=True)
+            )
+            if told.step is Step.ASK:
+                told = await self._resolved_by_people(told)
+            return msgspec.structs.replace(told, step=Step.EXECUTE) if told.status != "denied" else told
+
+    patch.setattr(ToolRoom, "_permission", permission)
+
+
+@bug
+def permits_what_was_denied(patch: Patch) -> None:
+    def permission(original: Any) -> Any:
+        async def lenient(*about: Any) -> Intended:
+            return msgspec.structs.replace(await original(*about), step=Step.EXECUTE)
+
+        return lenient
+
+    swap(patch, ToolRoom, "_permission", permission)
 
 
 # --- the ledger

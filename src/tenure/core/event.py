@@ -222,7 +222,7 @@ class ToolCallCompleted(Fact, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class ApprovalRequested(Fact, frozen=True, kw_only=True):
-    """A tool call waits for a person's decision."""
+    """A tool call waits for a person's decision. `own` says that the agent makes it, not the host."""
 
     approval_id: str
     call_id: str
@@ -232,6 +232,7 @@ class ApprovalRequested(Fact, frozen=True, kw_only=True):
     expires_at: str
     reason: str | None = None
     done: tuple[str, ...] = ()
+    own: bool = False
 
 
 class ApprovalResolved(Fact, frozen=True, kw_only=True, omit_defaults=False):

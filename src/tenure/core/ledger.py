@@ -102,10 +102,10 @@ def _again(wish: Wish, known: Known) -> Step:
 _OPEN = {Replay.SAFE: Step.EXECUTE, Replay.VERIFY: Step.VERIFY, Replay.NEVER: Step.UNKNOWN}
 
 
-def plain_arguments(tool: str, arguments: Arguments) -> Arguments:
+def plain_arguments(tool: str, arguments: Arguments, most: int = MOST_ARGUMENTS) -> Arguments:
     """The arguments as plain JSON, with 5 in place of 5.0.
 
-    Raises TenureError `invalid` for what JSON can't hold, `too_large` beyond MOST_ARGUMENTS.
+    Raises TenureError `invalid` for what JSON can't hold, `too_large` beyond `most` bytes.
     """
     try:
         plain = cast("Arguments", _plain(msgspec.to_builtins(arguments, str_keys=True), tool))
@@ -116,12 +116,12 @@ def plain_arguments(tool: str, arguments: Arguments) -> Arguments:
             f"The arguments of {tool} are no JSON: {error}. Give text, numbers, lists and tables.",
             tool=tool,
         ) from error
-    if size > MOST_ARGUMENTS:
+    if size > most:
         raise TenureError(
             Code.TOO_LARGE,
-            f"The arguments of {tool} have {size} bytes; at most {MOST_ARGUMENTS} are taken. "
+            f"The arguments of {tool} have {size} bytes; at most {most} are taken. "
             "Put the bulk into a file and give its name.",
-            limit=MOST_ARGUMENTS,
+            limit=most,
         )
     return plain
 

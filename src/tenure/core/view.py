@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tenure.core.content import Content
+from tenure.core.content import Content, text_of
 from tenure.core.grant import Capabilities, Grant
 from tenure.core.output import Usage
 from tenure.core.tool import ToolTerms
@@ -25,7 +25,8 @@ class PendingApproval(View, frozen=True, kw_only=True):
 class ApprovalInfo(View, frozen=True, kw_only=True, omit_defaults=True):
     """An approval. `arguments` are those that a decision edited, else those asked for.
 
-    `reason` says why a person is asked beyond the tool's rule, `done` which calls were made before.
+    `reason` says why a person is asked beyond the tool's rule, `done` which calls were made before. An `own`
+    call is one of the agent's own tools: the agent makes it, and the host only lets it.
     """
 
     id: str
@@ -45,6 +46,7 @@ class ApprovalInfo(View, frozen=True, kw_only=True, omit_defaults=True):
     note: str | None = None
     resolved_at: str | None = None
     remember: str | None = None
+    own: bool = False
 
 
 class SessionUsage(View, frozen=True, kw_only=True):
@@ -114,6 +116,11 @@ class TranscriptItem(View, frozen=True, kw_only=True):
     seq: int
     actor: str | None = None
     queue_position: int | None = None
+
+    @property
+    def text(self) -> str:
+        """Its text, parts joined by line breaks."""
+        return text_of(self.content)
 
 
 class TranscriptPage(View, frozen=True, kw_only=True):
@@ -186,7 +193,8 @@ class NewKey(KeyInfo, frozen=True, kw_only=True):
 class AgentInfo(View, frozen=True, kw_only=True):
     """One entry of the catalogue: the agent, and what its runs are granted at most.
 
-    `tools_absent` are the names and patterns of its table that cover no tool at the moment.
+    `fault` says why it isn't healthy. `tools_absent` are the names and patterns of its table that cover no
+    tool at the moment.
     """
 
     name: str
@@ -196,6 +204,7 @@ class AgentInfo(View, frozen=True, kw_only=True):
     apis: tuple[str, ...]
     deadline_s: float | None
     healthy: bool
+    fault: str | None = None
     tools: tuple[ToolTerms, ...] = ()
     tools_absent: tuple[str, ...] = ()
     resources: dict[str, tuple[str, ...]] = {}

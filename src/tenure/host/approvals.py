@@ -10,8 +10,10 @@ from tenure.core.command import Answering, DecideApproval
 from tenure.core.ledger import plain_arguments
 from tenure.core.moment import SECOND, Micros
 from tenure.core.principal import Principal
+from tenure.core.tool import Arguments
 from tenure.core.view import ApprovalInfo
 from tenure.errors import Code, TenureError
+from tenure.host.catalogue import Catalogue
 from tenure.host.tasks import Tasks
 from tenure.ports.acts import Answer, Idempotency, Stamp, Wake
 from tenure.ports.clock import Clock
@@ -19,17 +21,27 @@ from tenure.ports.store import Store
 from tenure.ports.tool import Tools
 
 RETRY_S = 1.0
+LOOK_S = 60.0
+"""How often the clock is looked at while an approval waits, in seconds: somebody may set it."""
 
 
 class Approvals:
     """What becomes of the approvals of a store."""
 
     def __init__(
-        self, *, store: Store, clock: Clock, tools: Tools, tasks: Tasks, follow: Callable[[Wake], None]
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        tools: Tools,
+        catalogue: Catalogue,
+        tasks: Tasks,
+        follow: Callable[[Wake], None],
     ) -> None:
         self._store = store
         self._clock = clock
         self._tools = tools
+        self._catalogue = catalogue
         self._tasks = tasks
         self._follow = follow
         self._due: Micros | None = None
@@ -60,6 +72,15 @@ class Approvals:
         if ask.decision is Answering.DENY:
             detail = "A call that is denied isn't made, so it takes no arguments. Leave them out, or approve."
             raise TenureError(Code.INVALID, detail, field="arguments")
+        plain = plain_arguments(info.tool, ask.arguments)
+        self._check(info, plain)
+        return DecideApproval(decision=ask.decision, arguments=plain, note=ask.note, remember=ask.remember)
+
+    def _check(self, info: ApprovalInfo, arguments: Arguments) -> None:
+        """Raises TenureError `invalid` for arguments that don't fit, `unsupported` if nobody can tell."""
+        if info.own:
+            self._check_own(info, arguments)
+            return
         tool = self._tools.get(info.tool)
         if tool is None:
             raise TenureError(
@@ -68,9 +89,19 @@ class Approvals:
                 "call as it is, or try again when its server is back.",
                 tool=info.tool,
             )
-        plain = plain_arguments(info.tool, ask.arguments)
-        tool.check(plain)
-        return DecideApproval(decision=ask.decision, arguments=plain, note=ask.note, remember=ask.remember)
+        tool.check(arguments)
+
+    def _check_own(self, info: ApprovalInfo, arguments: Arguments) -> None:
+        ground = self._store.ground(info.session_id)
+        check = None if ground is None else self._catalogue.agent(ground.agent).check
+        if check is None:
+            raise TenureError(
+                Code.UNSUPPORTED,
+                f"{info.tool} is a tool of the agent's own, which makes the call as it asked for it. Approve "
+                "it as it is, or deny it and say in the note what you want instead.",
+                tool=info.tool,
+            )
+        check(info.tool, arguments)
 
     async def revoke(self, by: Principal, approval_id: str) -> ApprovalInfo:
         """What an approval allowed for later calls is allowed no longer."""
@@ -95,11 +126,16 @@ class Approvals:
         if self._due is None or at < self._due:
             self.close()
             self._due = at
-            wait_s = max(0.0, (at - self._clock.now()) / SECOND)
+            wait_s = min(max(0.0, (at - self._clock.now()) / SECOND), LOOK_S)
             self._timer = asyncio.get_running_loop().call_later(wait_s, self._ring)
 
     def _ring(self) -> None:
-        self._due = None
+        self._due, at = None, self._store.approvals.next_at()
+        if at is None:
+            return
+        if at > self._clock.now():
+            self.due(at)
+            return
         self._tasks.spawn(self._expire(), "expiry of approvals")
 
     async def _expire(self) -> None:

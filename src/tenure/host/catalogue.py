@@ -11,7 +11,8 @@ from tenure.core.tool import matches
 from tenure.core.view import AgentInfo
 from tenure.errors import Code, TenureError
 from tenure.host.authorization import terms_of
-from tenure.ports.runner import Runner
+from tenure.ports.made import OwnCheck
+from tenure.ports.runner import Residence, Runner
 from tenure.ports.tool import NO_TOOLS, Tools
 
 _STRONGEST = Author(tenant="", user="", role=Role.ADMIN)
@@ -25,6 +26,10 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy = Policy()
     summarize: Summarize | None = None
     """What makes the summary of a compaction; None for one that needs no model."""
+    residence: Residence | None = None
+    """Where its runner keeps something between runs; None if it keeps nothing."""
+    check: OwnCheck | None = None
+    """Refuses arguments that don't fit an own tool of the agent; None if nobody can change them."""
 
 
 class LiveTerms(Mapping[str, Terms]):
@@ -88,10 +93,19 @@ class Catalogue:
 
     def agents(self) -> list[AgentInfo]:
         """The catalogue as clients see it, by name."""
-        return [_info(self._terms[name]) for name in sorted(self._agents)]
+        return [_info(self._terms[name], _fault(self._agents[name])) for name in sorted(self._agents)]
+
+    def residences(self) -> list[Residence]:
+        """Where runners keep something between runs, each once."""
+        kept = (agent.residence for agent in self._agents.values())
+        return list({id(one): one for one in kept if one is not None}.values())
 
 
-def _info(terms: Terms) -> AgentInfo:
+def _fault(agent: Agent) -> str | None:
+    return None if agent.residence is None else agent.residence.fault
+
+
+def _info(terms: Terms, fault: str | None) -> AgentInfo:
     granted = make_grant(terms, _STRONGEST)
     return AgentInfo(
         name=terms.agent,
@@ -100,7 +114,8 @@ def _info(terms: Terms) -> AgentInfo:
         capabilities=terms.descriptor.capabilities,
         apis=tuple(sorted(set(terms.policy.apis) & set(terms.descriptor.permissions))),
         deadline_s=terms.policy.deadline_s,
-        healthy=True,
+        healthy=fault is None,
+        fault=fault,
         tools=terms.tools,
         tools_absent=tuple(
             pattern

@@ -1,20 +1,24 @@
 """What one attempt is offered: the run context of the runner port, each use judged by the grant."""
 
 import asyncio
+from collections.abc import Callable
 from copy import deepcopy
 
 import msgspec
 
-from tenure.core.approval import Decided
+from tenure.core.approval import Decided, Resumption
 from tenure.core.content import Content, text_of
 from tenure.core.grant import HISTORY, Grant
 from tenure.core.origin import Origin
 from tenure.core.view import TranscriptPage
 from tenure.host.authorization import require
+from tenure.host.checkpoints import RunCheckpoints
 from tenure.host.files import RunFiles
+from tenure.host.remote_calls import RemoteCalls
 from tenure.host.states import AttemptState
 from tenure.host.steering import SteeringRoom, Take
 from tenure.host.tools import ToolRoom
+from tenure.ports.runner import GatewayAccess, OwnCalls
 from tenure.ports.store import Start, Store
 
 
@@ -42,6 +46,10 @@ class Attempt:
         files: RunFiles,
         state: AttemptState,
         tools: ToolRoom,
+        checkpoints: RunCheckpoints,
+        gateway: Callable[[str], GatewayAccess | None],
+        warn: Callable[[str, str], None],
+        remote: RemoteCalls,
     ) -> None:
         self._start = start
         self._grant = start.grant
@@ -49,6 +57,11 @@ class Attempt:
         self.files = files
         self.state = state
         self.tools = tools
+        self.own: OwnCalls = tools
+        self.checkpoints = checkpoints
+        self._gateway = gateway
+        self._warn = warn
+        self.remote = remote
         self.steering = SteeringRoom(start.run_id, take, self.stopped)
         self._stopped = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -82,6 +95,14 @@ class Attempt:
         return self._start.origin
 
     @property
+    def gateway(self) -> GatewayAccess | None:
+        return self._gateway(self._start.session_id)
+
+    @property
+    def resumed(self) -> bool:
+        return self._start.resumed is Resumption.RESUME
+
+    @property
     def decisions(self) -> tuple[Decided, ...]:
         return self._start.decisions
 
@@ -97,6 +118,9 @@ class Attempt:
 
     async def stopped(self) -> None:
         await self._stopped.wait()
+
+    def warn(self, code: str, detail: str) -> None:
+        self._warn(code, detail)
 
     async def transcript(self, cursor: str | None = None, limit: int = 100) -> TranscriptPage:
         require(self._grant, HISTORY)

@@ -292,7 +292,7 @@ class Execution:
     def warn(self, code: str, detail: str) -> None:
         """Journal something odd that the runner did. It counts as output."""
         if self.speaking:
-            self._warn(code, detail)
+            self._warn(_cut(code, MOST_REASON), _cut(detail, MOST_REASON))
             self._check_limits()
 
     async def sent(self) -> None:
@@ -406,6 +406,9 @@ def _short(value: object) -> str:
 
 
 def _reason(error: Exception) -> str:
+    """Why a run failed: a refusal says it for people, anything else by its name."""
+    if isinstance(error, TenureError):
+        return _cut(error.detail, MOST_REASON)
     return _cut(f"{type(error).__name__}: {_told(str, error)}", MOST_REASON)
 
 

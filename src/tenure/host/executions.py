@@ -28,12 +28,14 @@ from tenure.core.steering import SteeringMessage
 from tenure.errors import Code, TenureError
 from tenure.host.budgets import Budgets
 from tenure.host.catalogue import Catalogue
+from tenure.host.checkpoints import RunCheckpoints
 from tenure.host.context import Attempt
 from tenure.host.execution import Execution
 from tenure.host.files import Files, RunFiles
 from tenure.host.histories import Compactor, is_compaction
 from tenure.host.holding import Holding
 from tenure.host.journal import RunJournal
+from tenure.host.remote_calls import RemoteCalls
 from tenure.host.settlement import Settlements
 from tenure.host.states import AttemptState, StateRoom
 from tenure.host.steering import STEERING_EVENTS
@@ -41,10 +43,11 @@ from tenure.host.stopping import Stopping
 from tenure.host.tasks import Tasks
 from tenure.host.telemetry import Telemetry
 from tenure.host.tools import TOOL_EVENTS, Toolbox, ToolRoom
+from tenure.ports.checkpoints import Asked
 from tenure.ports.clock import Clock, Ids
 from tenure.ports.effects import Caller
 from tenure.ports.landmarks import Landmark, Landmarks
-from tenure.ports.runner import RunContext, Runner
+from tenure.ports.runner import GatewayAccess, RunContext, Runner
 from tenure.ports.store import Append, Block, Lease, Start, Store, Wake
 
 log = logging.getLogger("tenure.host")
@@ -73,6 +76,7 @@ class Executions:
         landmarks: Landmarks,
         toolbox: Toolbox,
         limits: Limits,
+        gateway: Callable[[str], GatewayAccess | None],
         follow: Callable[[Wake], None],
     ) -> None:
         self._store = store
@@ -87,6 +91,7 @@ class Executions:
         self._landmarks = landmarks
         self._follow = follow
         self._toolbox = toolbox
+        self._gateway = gateway
         self._holding = Holding(limits.hold_s, limits.held_runs, self._let_go)
         self._live: dict[str, Execution] = {}
         self._sessions: dict[str, Execution] = {}
@@ -175,6 +180,7 @@ class Executions:
 
     async def _end(self, lease: Lease, execution: Execution, verdict: Verdict | None) -> None:
         execution.context.tools.close()
+        execution.context.remote.close()
         self._holding.goes_on(execution.start.run_id)
         if execution.stopping is not None:
             execution.stopping.disarm()
@@ -195,8 +201,20 @@ class Executions:
             warn=partial(self._warn, start.run_id),
             folder=lambda: files.folder,
             spent=partial(self._out_of_budget, start.run_id),
+            asked=self._asked(start),
         )
-        context = Attempt(start, self._store, partial(self._take, start, lease), files, state, tools)
+        context = Attempt(
+            start,
+            self._store,
+            partial(self._take, start, lease),
+            files,
+            state,
+            tools,
+            RunCheckpoints(self._store.checkpoints, start, lease, tools, self._clock, journal.sent),
+            self._gateway,
+            partial(self._warn, start.run_id),
+            RemoteCalls(lambda work: self._tasks.spawn(work, f"remote call of {start.run_id}")),
+        )
         if is_compaction(start.origin) and runner is not None and not isinstance(runner, _Missing):
             runner = Compactor(start, self._store, self._catalogue.agent(start.agent).summarize)
         execution = Execution(start, runner or _Missing(), context, journal, self._clock, self._ids)
@@ -219,6 +237,15 @@ class Executions:
         self._telemetry.started += 1
         self._catch_up(execution)
         return execution, pump
+
+    def _asked(self, start: Start) -> tuple[Asked, ...]:
+        """The calls whose outcome the runner knows already: of a run that goes on from its checkpoint."""
+        return self._store.checkpoints.asked(start.run_id) if start.resumed is Resumption.RESUME else ()
+
+    def live(self, session_id: str) -> Attempt | None:
+        """What the live run of a session may use, if this host holds one."""
+        execution = self._sessions.get(session_id)
+        return execution.context if execution is not None and execution.speaking else None
 
     def _out_of_budget(self, run_id: str) -> None:
         execution = self._live.get(run_id)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from tenure.core.binding import Binding
+from tenure.core.event import SessionClosed, SessionDeleted
 from tenure.core.limits import Limits
 from tenure.core.rules import Rules
 from tenure.core.view import Stats
@@ -14,10 +15,12 @@ from tenure.host.admission import Commands
 from tenure.host.approvals import Approvals
 from tenure.host.catalogue import Catalogue
 from tenure.host.claims import Claims
+from tenure.host.context import Attempt
 from tenure.host.executions import Executions
 from tenure.host.fanout import Fanout
 from tenure.host.files import Files
 from tenure.host.front_door import FrontDoor
+from tenure.host.gateway import Gateway
 from tenure.host.histories import Histories
 from tenure.host.recovery import Recovery
 from tenure.host.retention import Retention
@@ -31,6 +34,8 @@ from tenure.ports.files import Fetch, Folders, NoFetch
 from tenure.ports.landmarks import Landmarks
 from tenure.ports.store import Block, Lease, Start, Store
 from tenure.ports.tool import NO_TOOLS, Tools
+
+_PARTINGS = frozenset({SessionClosed, SessionDeleted})
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,8 +80,15 @@ class Host:
         self._claims = Claims(store, clock, self._tasks, parts.limits, self._execute)
         self.states = StateRoom(store, clock, self.rules.terms)
         self.approvals = Approvals(
-            store=store, clock=clock, tools=parts.tools, tasks=self._tasks, follow=self._claims.follow
+            store=store,
+            clock=clock,
+            tools=parts.tools,
+            catalogue=parts.catalogue,
+            tasks=self._tasks,
+            follow=self._claims.follow,
         )
+        self.gateway = Gateway(self._live, ids)
+        self._residences = parts.catalogue.residences()
         self._executions = self._made_executions(parts)
         self._recovery = self._made_recovery(parts)
         self.commands = Commands(
@@ -123,8 +135,12 @@ class Host:
             tasks=self._tasks,
             telemetry=self.telemetry,
             landmarks=parts.landmarks,
+            gateway=self.gateway.access,
             follow=self._claims.follow,
         )
+
+    def _live(self, session_id: str) -> Attempt | None:
+        return self._executions.live(session_id)
 
     def _made_recovery(self, parts: Parts) -> Recovery:
         return Recovery(
@@ -167,6 +183,12 @@ class Host:
         self.fanout.deliver(block)
         self._executions.deliver(block)
         self.files.deliver(block)
+        if self._residences and any(type(entry.event) in _PARTINGS for entry in block.entries):
+            self._tasks.spawn(self._forget(block.session_id), f"letting go of {block.session_id}")
+
+    async def _forget(self, session_id: str) -> None:
+        for residence in self._residences:
+            await residence.forget(session_id)
 
     def _tidy(self) -> None:
         self._recovery.wake()
@@ -175,6 +197,7 @@ class Host:
         """Join, put right what an earlier life left, and take runs."""
         lease = self._lease = await self.store.join(self.clock.now())
         self._executions.open(lease)
+        self.gateway.open(lease.incarnation)
         self._claims.open(lease)
         await self._recovery.sweep(lease)
         self._recovery.open(lease)
@@ -201,6 +224,8 @@ class Host:
             await self.drain()
         self.approvals.close()
         await self._tasks.stop()
+        for residence in self._residences:
+            await residence.close()
         if self._lease is not None and self.store.healthy():
             await self._leave(self._lease)
 

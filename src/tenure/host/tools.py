@@ -6,7 +6,8 @@ made once, and answered; the agent only sees the end of it. Whatever a tool rais
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, assert_never
@@ -25,9 +26,11 @@ from tenure.core.tool import Arguments, Replay, ToolInfo, ToolTerms
 from tenure.errors import Code, TenureError
 from tenure.host.tasks import Tasks
 from tenure.ports.acts import Lease, Start, Wake
+from tenure.ports.checkpoints import Asked
 from tenure.ports.clock import Clock, Ids
 from tenure.ports.effects import Caller, EffectActs, Intended, Intent
 from tenure.ports.landmarks import Landmark, Landmarks
+from tenure.ports.runner import Permit
 from tenure.ports.tool import Outcome, Tool, ToolCall, Tools, Verified
 
 T = TypeVar("T")
@@ -36,6 +39,8 @@ RETRY_S = 0.5
 MOST_RESULT = 1 << 20
 """How many bytes of JSON the result of a call may have."""
 MOST_ERROR = 2_000
+MOST_NAME = 200
+"""How many characters the name of an agent's own tool may have."""
 _PASSING = (Code.STORE_FULL, Code.STORE_UNAVAILABLE)
 
 Between: TypeAlias = Callable[[int], Awaitable[None]]
@@ -68,6 +73,10 @@ class Toolbox(msgspec.Struct, frozen=True, kw_only=True):
     """Who wants to know when an approval expires."""
 
 
+_Call: TypeAlias = tuple[str, bool, str]
+"""What a call is: its tool, whether that is the agent's own, the digest of its arguments."""
+
+
 class ToolRoom:
     """The tools of one attempt."""
 
@@ -81,6 +90,7 @@ class ToolRoom:
         warn: Callable[[str, str], None],
         folder: Callable[[], Path],
         spent: Callable[[], None] = lambda: None,
+        asked: Iterable[Asked] = (),
     ) -> None:
         self._box = box
         self._start = start
@@ -89,7 +99,8 @@ class ToolRoom:
         self._warn = warn
         self._folder = folder
         self._spent = spent
-        self._asked: Counter[tuple[str, str]] = Counter()
+        self._asked: Counter[_Call] = Counter({(a.tool, a.own, a.digest): a.times for a in asked})
+        self._open: Counter[_Call] = Counter()
         self._removed: set[str] = set()
         self._resolved: set[str] = set()
         self._news = asyncio.Event()
@@ -136,14 +147,62 @@ class ToolRoom:
         plain = plain_arguments(name, arguments)
         tool.check(plain)
         await self._clear()
-        told = await self._intend(terms, plain, key)
-        match told.step:
-            case Step.ASK:
-                return await self._ask(tool, told)
-            case Step.VERIFY:
-                return await self._verify(tool, told)
-            case _:
-                return await self._go(tool, told)
+        with self._under_way((name, False, digest_of(plain)), counts=key is None) as nth:
+            told = await self._intend(terms, plain, key, nth)
+            match told.step:
+                case Step.ASK:
+                    return await self._ask(tool, told)
+                case Step.VERIFY:
+                    return await self._verify(tool, told)
+                case _:
+                    return await self._go(tool, told)
+
+    @contextmanager
+    def _under_way(self, call: _Call, *, counts: bool = True) -> Generator[int]:
+        """Count a call that has no key, and know that the agent hasn't heard of its outcome yet."""
+        self._asked[call] += counts
+        self._open[call] += counts
+        try:
+            yield self._asked[call]
+        finally:
+            self._open[call] -= counts
+
+    def known(self) -> tuple[Asked, ...]:
+        """The calls whose outcome the agent knows, for a checkpoint."""
+        told = ((call, times - self._open[call]) for call, times in self._asked.items())
+        return tuple(Asked(*call, times) for call, times in told if times)
+
+    # --- the agent's own calls
+
+    async def ask(self, tool: str, arguments: Arguments) -> Permit:
+        if not tool.strip() or len(tool) > MOST_NAME:
+            detail = f"The agent's own tool {tool[:100]!r} has no name of 1 to {MOST_NAME} characters."
+            raise TenureError(Code.INVALID, detail)
+        plain = plain_arguments(tool, arguments)
+        await self._clear()
+        told = await self._permission(tool, plain)
+        granted = told.step is Step.EXECUTE
+        note = None if granted else _why(told.result)
+        return Permit(told.call_id, granted, told.arguments, note)
+
+    async def _permission(self, tool: str, arguments: Arguments) -> Intended:
+        """Enter an own call and wait until it is permitted, or refused for good."""
+        while True:
+            with self._under_way((tool, True, digest_of(arguments))) as nth:
+                intent = self._intent(tool, arguments, nth, replay=Replay.NEVER, asks=True, own=True)
+                told = await self._put_in(intent)
+                if told.step is Step.ASK:
+                    told = await self._resolved_by_people(told)
+                if told.step is Step.EXECUTE or told.status is CallStatus.DENIED:
+                    return told
+
+    async def settle(self, call_id: str, status: CallStatus, result: object) -> None:
+        told = Intended(step=Step.EXECUTE, call_id=call_id)
+        try:
+            plain = _plain(result)
+        except (TypeError, ValueError, msgspec.MsgspecError) as error:
+            plain = _error(_reason(error))
+        await self._answer(told, status, plain)
 
     async def _clear(self) -> None:
         """Have a person asked first if the run is using up its budget. Raises TenureError `capacity`."""
@@ -204,22 +263,39 @@ class ToolRoom:
     def _caller(self) -> Caller:
         return Caller(self._start.run_id, self._start.attempt, self._box.clock.now())
 
-    async def _intend(self, terms: ToolTerms, arguments: Arguments, key: str | None) -> Intended:
-        digest = digest_of(arguments)
-        self._asked[terms.name, digest] += key is None
-        intent = Intent(
+    async def _intend(self, terms: ToolTerms, arguments: Arguments, key: str | None, nth: int) -> Intended:
+        asks = terms.approval.asks(arguments)
+        return await self._put_in(
+            self._intent(terms.name, arguments, nth, replay=terms.replay, asks=asks, key=key)
+        )
+
+    def _intent(
+        self,
+        tool: str,
+        arguments: Arguments,
+        nth: int,
+        *,
+        replay: Replay,
+        asks: bool,
+        key: str | None = None,
+        own: bool = False,
+    ) -> Intent:
+        return Intent(
             caller=self._caller(),
             call_id=self._box.ids.new(EFFECT),
             approval_id=self._box.ids.new(APPROVAL),
-            tool=terms.name,
+            tool=tool,
             arguments=arguments,
-            digest=digest,
-            nth=self._asked[terms.name, digest],
+            digest=digest_of(arguments),
+            nth=nth,
             key=key,
-            replay=terms.replay,
-            asks=terms.approval.asks(arguments),
+            replay=replay,
+            asks=asks,
+            own=own,
         )
-        size = len(msgspec.json.encode(arguments))
+
+    async def _put_in(self, intent: Intent) -> Intended:
+        size = len(msgspec.json.encode(intent.arguments))
         return await self._decided(lambda: self._entered(intent), size)
 
     async def _entered(self, intent: Intent) -> Intended:
@@ -278,20 +354,9 @@ class ToolRoom:
 
     async def put(self, question: Arguments) -> None:
         """Ask a person whether the run may use up its budget. Raises TenureError `denied` if not."""
-        intent = Intent(
-            caller=self._caller(),
-            call_id=self._box.ids.new(EFFECT),
-            approval_id=self._box.ids.new(APPROVAL),
-            tool=QUESTION,
-            arguments=question,
-            digest=digest_of(question),
-            nth=1,
-            key=QUESTION,
-            replay=Replay.SAFE,
-            asks=True,
+        told = await self._put_in(
+            self._intent(QUESTION, question, 1, replay=Replay.SAFE, asks=True, key=QUESTION)
         )
-        size = len(msgspec.json.encode(question))
-        told = await self._decided(lambda: self._entered(intent), size)
         if told.step is Step.ASK:
             told = await self._resolved_by_people(told)
         if told.step is Step.EXECUTE:

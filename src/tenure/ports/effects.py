@@ -27,7 +27,8 @@ class Intent(NamedTuple):
     """A call as an attempt asks for it, with the fresh ids that it may need.
 
     `nth` counts how often the attempt has asked for exactly these arguments, from 1; `key` is the agent's
-    own name of the call. `asks` says whether the rule of its grant wants a person.
+    own name of the call. `asks` says whether the rule of its grant wants a person. An `own` call is made by
+    the agent itself: the ledger only lets it, and answers `replay` for one that an earlier attempt made.
     """
 
     caller: Caller
@@ -40,6 +41,7 @@ class Intent(NamedTuple):
     key: str | None
     replay: Replay
     asks: bool
+    own: bool = False
 
 
 class Intended(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,11 +7,12 @@ points; if it doesn't, it is cancelled, and if that doesn't help, abandoned.
 
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tenure.core.approval import Decided
 from tenure.core.artifact import FileInfo
 from tenure.core.content import Content
+from tenure.core.effect import CallStatus
 from tenure.core.event import ArtifactCreated
 from tenure.core.grant import Descriptor, Grant
 from tenure.core.origin import Origin
@@ -19,6 +20,7 @@ from tenure.core.output import Output
 from tenure.core.steering import SteeringMessage
 from tenure.core.tool import Arguments, ToolInfo
 from tenure.core.view import TranscriptPage
+from tenure.ports.checkpoints import Checkpoint
 
 
 class IncomingMessage(Protocol):
@@ -71,6 +73,68 @@ class ToolCalls(Protocol):
         that raised.
         """
         ...
+
+
+class Permit(NamedTuple):
+    """What came of asking a person about a call that the agent makes by itself.
+
+    `call_id` is the call's name in the journal. `arguments` are those that were approved: a person may have
+    changed them, if the agent's tools can be checked. `note` is what the person, or the clock, said.
+    """
+
+    call_id: str
+    granted: bool
+    arguments: Arguments
+    note: str | None = None
+
+
+class OwnCalls(Protocol):
+    """The calls of the agent's own tools, which the agent makes and the host only lets and writes down.
+
+    One that needs nobody's leave is simply put out as `ToolStarted` and `ToolCompleted`.
+    """
+
+    async def ask(self, tool: str, arguments: Arguments) -> Permit:
+        """Ask a person whether the agent may call its tool; the run waits, and gives back its slot.
+
+        What an earlier attempt of this run was told of exactly this call, before it was made, holds. One that
+        was made then is asked about anew. Raises TenureError `invalid`, `not_running`, `fenced`, `capacity`.
+        """
+        ...
+
+    async def settle(self, call_id: str, status: CallStatus, result: object) -> None:
+        """Write down how a call that was permitted ended. One that never is ends `unknown` with its run."""
+        ...
+
+
+class Checkpoints(Protocol):
+    """What the runner keeps of its runs for itself. Nobody else reads it, and no journal holds it."""
+
+    async def save(self, data: bytes) -> None:
+        """Keep `data` for this run, in place of what it left before. Durable when this returns.
+
+        A runner that declares `resume` does so before it asks a person, else it starts over. Raises
+        TenureError `too_large`, `fenced`.
+        """
+        ...
+
+    async def load(self, run_id: str | None = None) -> bytes | None:
+        """What this run left, or another of the session's transcript. None if there is nothing."""
+        ...
+
+    async def latest(self) -> Checkpoint | None:
+        """What the newest run of this very session left that left anything. A fork begins with none."""
+        ...
+
+
+class GatewayAccess(NamedTuple):
+    """How a runner elsewhere reaches what this session's live run was granted: an MCP server over HTTP."""
+
+    url: str
+    token: str
+
+    def __repr__(self) -> str:
+        return f"GatewayAccess(url={self.url!r})"
 
 
 class StateEntry(Protocol):
@@ -169,6 +233,20 @@ class RunContext(Protocol):
     @property
     def files(self) -> FileAccess: ...
     @property
+    def own(self) -> OwnCalls: ...
+    @property
+    def checkpoints(self) -> Checkpoints: ...
+    @property
+    def gateway(self) -> GatewayAccess | None:
+        """The run gateway of this session, None on a host without one. Its token goes to the agent alone."""
+        ...
+
+    @property
+    def resumed(self) -> bool:
+        """Whether this attempt goes on after an answer, from its checkpoint, instead of starting over."""
+        ...
+
+    @property
     def decisions(self) -> tuple[Decided, ...]:
         """What became of this run's approvals, for a runner that declares `resume` and goes on after them."""
         ...
@@ -187,8 +265,29 @@ class RunContext(Protocol):
         """Wait until the run is asked to stop."""
         ...
 
+    def warn(self, code: str, detail: str) -> None:
+        """Put a `runner.warning` into the journal, where it stands among the outputs."""
+        ...
+
     async def transcript(self, cursor: str | None = None, limit: int = 100) -> TranscriptPage:
         """A page of the session's transcript. Needs the right `history`, else TenureError `forbidden`."""
+        ...
+
+
+class Residence(Protocol):
+    """Where a runner keeps something of its own between runs, such as the processes of its agent."""
+
+    @property
+    def fault(self) -> str | None:
+        """Why the agent can't be reached now, and what to do about it; None if all seems well."""
+        ...
+
+    async def forget(self, session_id: str) -> None:
+        """The session was closed or deleted: let go of what is kept for it."""
+        ...
+
+    async def close(self) -> None:
+        """The host stops: let go of everything. No process is left behind."""
         ...
 
 

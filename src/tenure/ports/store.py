@@ -42,6 +42,7 @@ from tenure.ports.acts import Answer, Lease, Page, Stamp, Wake
 from tenure.ports.acts import Idempotency as Idempotency
 from tenure.ports.acts import Start as Start
 from tenure.ports.approvals import ApprovalActs
+from tenure.ports.checkpoints import CheckpointActs
 from tenure.ports.effects import EffectActs
 from tenure.ports.events import EventActs
 from tenure.ports.files import FileActs
@@ -198,6 +199,8 @@ class Store(Protocol):
     def states(self) -> States: ...
     @property
     def limits(self) -> LimitActs: ...
+    @property
+    def checkpoints(self) -> CheckpointActs: ...
 
     def on_commit(self, listener: Callable[[Block], None]) -> None:
         """Who gets each committed block, in the event loop."""

@@ -18,6 +18,7 @@ from tenure.stores.contract.interrupts import InterruptCases
 from tenure.stores.contract.journals import JournalCases
 from tenure.stores.contract.keys import KeyCases
 from tenure.stores.contract.limits import LimitCases
+from tenure.stores.contract.own_calls import CheckpointCases, OwnCallCases
 from tenure.stores.contract.policies import PolicyCases, ReductionCases, SteeringCases
 from tenure.stores.contract.queues import QueueCases, RetryCases
 from tenure.stores.contract.reads import ReadCases
@@ -63,6 +64,8 @@ class StoreContract(
     ApprovalCases,
     EntitledCases,
     WaitingCases,
+    OwnCallCases,
+    CheckpointCases,
     FrontDoorCases,
     StateCases,
 ):

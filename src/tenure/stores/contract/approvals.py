@@ -399,6 +399,7 @@ class WaitingCases(Cases):
         )
         stage = await stages.open(agents=[resuming])
         calls = await calls_of(stage)
+        await stage.store.checkpoints.save(stage.lease, calls.caller(), b"here", ())
         approval_id = await calls.ask()
         await calls.let_go()
         info, _ = await decide(stage, approval_id, Answering.DENY, note="no")

@@ -30,7 +30,7 @@ class Calls:
     def __init__(self, stage: Stage, start: Start) -> None:
         self.stage = stage
         self.start = start
-        self._nth: dict[tuple[str, str], count[int]] = {}
+        self._nth: dict[tuple[str, bool, str], count[int]] = {}
 
     def caller(self) -> Caller:
         """This attempt, now."""
@@ -44,10 +44,11 @@ class Calls:
         key: str | None = None,
         replay: Replay = Replay.NEVER,
         asks: bool = False,
+        own: bool = False,
     ) -> Intended:
         """Ask for a call."""
         digest = digest_of(arguments)
-        counted = self._nth.setdefault((tool, digest), count(1))
+        counted = self._nth.setdefault((tool, own, digest), count(1))
         stage = self.stage
         return await stage.store.effects.intend(
             stage.lease,
@@ -62,12 +63,13 @@ class Calls:
                 key=key,
                 replay=replay,
                 asks=asks,
+                own=own,
             ),
         )
 
-    async def ask(self, tool: str = "mail", arguments: Arguments = MAIL) -> str:
+    async def ask(self, tool: str = "mail", arguments: Arguments = MAIL, *, own: bool = False) -> str:
         """Ask for a call that needs a person. The approval's id."""
-        told = await self.intend(tool, arguments, asks=True)
+        told = await self.intend(tool, arguments, asks=True, own=own)
         assert told.approval_id is not None
         return told.approval_id
 

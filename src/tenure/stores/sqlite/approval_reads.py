@@ -64,4 +64,5 @@ def _approval(row: dict[str, Any]) -> ApprovalInfo:
         note=row["note"],
         resolved_at=None if resolved_at is None else timestamp(resolved_at),
         remember=row["remember"],
+        own=bool(row["own"]),
     )

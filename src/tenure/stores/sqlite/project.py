@@ -199,6 +199,7 @@ class Projection:
             tool=asked.tool,
             arguments=_json(asked.arguments),
             digest=asked.digest,
+            own=asked.own,
             reason=asked.reason,
             done=_json(asked.done),
             at=entry.at,

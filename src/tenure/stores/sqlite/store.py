@@ -32,6 +32,7 @@ from tenure.core.view import (
     TranscriptPage,
 )
 from tenure.ports.approvals import ApprovalActs
+from tenure.ports.checkpoints import CheckpointActs
 from tenure.ports.clock import Ids
 from tenure.ports.effects import EffectActs
 from tenure.ports.events import EventActs
@@ -71,6 +72,7 @@ from tenure.stores.sqlite.acts import (
 )
 from tenure.stores.sqlite.acts.events import SqliteEvents
 from tenure.stores.sqlite.batch import Tx
+from tenure.stores.sqlite.checkpointing import SqliteCheckpoints
 from tenure.stores.sqlite.filing import SqliteFiles
 from tenure.stores.sqlite.histories import SqliteHistories
 from tenure.stores.sqlite.lane import Lane
@@ -97,6 +99,7 @@ class SqliteStore:
         self.incoming: EventActs = SqliteEvents(lane, rules)
         self.states: States = SqliteStates(lane)
         self.limits: LimitActs = SqliteLimits(lane)
+        self.checkpoints: CheckpointActs = SqliteCheckpoints(lane)
 
     @classmethod
     async def opened(cls, lane: Lane, rules: Rules, ids: Ids) -> "SqliteStore":

@@ -13,6 +13,11 @@ def author_key(user: str, origin: str | None) -> str | None:
     return None if who is None else msgspec.json.encode(who).decode()
 
 
+def remembered_as(tool: str, *, own: bool) -> str:
+    """Under which name a tool is remembered: an agent's own is never taken for the host's of that name."""
+    return f"own:{tool}" if own else tool
+
+
 def is_allowed(tx: Tx, session: SessionRow, run: RunRow, tool: str) -> bool:
     """Whether a person allowed the tool for whoever the run's message is of."""
     row = tx.one("call_origin", no=session.no, id=run.message_id)

@@ -16,7 +16,7 @@ from tenure.errors import Code, TenureError
 from tenure.ports.acts import Answer, Stamp, Wake
 from tenure.ports.approvals import Expired
 from tenure.stores.sqlite.acts import slots, waits
-from tenure.stores.sqlite.acts.allowances import author_key
+from tenure.stores.sqlite.acts.allowances import author_key, remembered_as
 from tenure.stores.sqlite.acts.receipts import remember, replay
 from tenure.stores.sqlite.acts.rows import SessionRow, not_found, session_of
 from tenure.stores.sqlite.approval_reads import approval_info
@@ -39,6 +39,7 @@ class ApprovalRow(NamedTuple):
     expires_at: int
     author: str
     origin: str | None
+    own: bool
 
 
 def decide(
@@ -69,7 +70,8 @@ def decide(
     )
     if author is not None:
         tx.do("approval_remember", id=row.id)
-        tx.do("remembered_put", no=session.no, tool=row.tool, author=author, approval_id=row.id)
+        tool = remembered_as(row.tool, own=bool(row.own))
+        tx.do("remembered_put", no=session.no, tool=tool, author=author, approval_id=row.id)
     wake = waits.go_on(tx, session, row.run_id, stamp.at, rules)
     info = _info(tx, row.id)
     remember(tx, stamp, info, session.id)

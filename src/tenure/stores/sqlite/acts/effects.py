@@ -23,7 +23,7 @@ from tenure.errors import Code, TenureError
 from tenure.ports.acts import Lease, Wake
 from tenure.ports.effects import Caller, Intended, Intent
 from tenure.stores.sqlite.acts import slots, waits
-from tenure.stores.sqlite.acts.allowances import is_allowed
+from tenure.stores.sqlite.acts.allowances import is_allowed, remembered_as
 from tenure.stores.sqlite.acts.rows import RunRow, SessionRow, fenced, held_run
 from tenure.stores.sqlite.acts.spending import reserve_tool_call
 from tenure.stores.sqlite.batch import Tx
@@ -49,7 +49,7 @@ class EffectRow(NamedTuple):
 
 def intend(tx: Tx, lease: Lease, intent: Intent, rules: Rules) -> Intended:
     """Find the call or enter it, and decide. Raises `fenced`, `not_running`, `effect_conflict`."""
-    session, run = _calling(tx, lease, intent.caller)
+    session, run = calling(tx, lease, intent.caller)
     if run.state is RunState.QUEUED:
         return LATER
     if run.state is RunState.INTERRUPTING:
@@ -60,13 +60,16 @@ def intend(tx: Tx, lease: Lease, intent: Intent, rules: Rules) -> Intended:
             run_id=run.id,
         )
     known = _known(tx, intent)
+    if intent.own and known is not None and not _stands_open(known):
+        # The agent makes it, so it can't be answered from here: whether again, a person says.
+        return _told(known, Step.REPLAY)
     ruling = _judge(tx, session, run, intent, known)
     if known is None:
         return _enter(tx, session, run, intent, ruling, rules)
     return _again(tx, session, run, intent, known, ruling.step)
 
 
-def _calling(tx: Tx, lease: Lease, caller: Caller) -> tuple[SessionRow, RunRow]:
+def calling(tx: Tx, lease: Lease, caller: Caller) -> tuple[SessionRow, RunRow]:
     """The run, if this attempt of it is held by this life of a host. Raises TenureError `fenced`."""
     found = held_run(tx, caller.run_id, lease.incarnation)
     if found is None or found[1].attempt != caller.attempt:
@@ -75,10 +78,15 @@ def _calling(tx: Tx, lease: Lease, caller: Caller) -> tuple[SessionRow, RunRow]:
 
 
 def _known(tx: Tx, intent: Intent) -> EffectRow | None:
-    what = {"run_id": intent.caller.run_id, "tool": intent.tool}
+    what = {"run_id": intent.caller.run_id, "tool": intent.tool, "own": intent.own}
     if intent.key is not None:
         return _row(tx.one("effect_keyed", **what, key=intent.key))
     return _row(tx.one("effect_same", **what, digest=intent.digest, nth=intent.nth))
+
+
+def _stands_open(known: EffectRow) -> bool:
+    """Whether what a person said of an own call, or will say, holds for it when it is asked for again."""
+    return known.state is EffectState.INTENDED or known.status is CallStatus.DENIED
 
 
 def _row(row: tuple[str, int, str, str, str, str, str, str, str, str, str] | None) -> EffectRow | None:
@@ -107,7 +115,7 @@ def _judge(tx: Tx, session: SessionRow, run: RunRow, intent: Intent, known: Effe
         found = Known(known.attempt, known.digest, known.replay, known.state, known.approval)
         return judge(wish, found, remembered=False, unasked=())
     unasked = tx.all("effect_unasked", run_id=run.id, attempt=attempt) if attempt > 1 else []
-    remembered = intent.asks and is_allowed(tx, session, run, intent.tool)
+    remembered = intent.asks and is_allowed(tx, session, run, remembered_as(intent.tool, own=intent.own))
     return judge(wish, None, remembered=remembered, unasked=tuple(call for (call,) in unasked))
 
 
@@ -125,6 +133,7 @@ def _enter(
         no=session.no,
         run_id=run.id,
         tool=intent.tool,
+        own=intent.own,
         key=intent.key,
         digest=intent.digest,
         nth=intent.nth,
@@ -168,6 +177,7 @@ def _question(intent: Intent, ruling: Ruling, rules: Rules) -> ApprovalRequested
         expires_at=timestamp(expires_at),
         reason=ruling.reason,
         done=ruling.done,
+        own=intent.own,
     )
 
 
@@ -180,9 +190,11 @@ def _again(
     asked_before = known.attempt == intent.caller.attempt
     tx.must("effect_ask_again", id=known.id, attempt=intent.caller.attempt)
     events: list[Event] = []
-    if not (asked_before and known.state is EffectState.INTENDED):
+    # An own call that was denied while nobody held the runner ended in the journal already.
+    told_before = asked_before and (intent.own or known.state is EffectState.INTENDED)
+    if not told_before:
         events.append(_started(known.id, intent))
-    if step is Step.REPLAY:
+    if step is Step.REPLAY and not told_before:
         events.append(_completed(known, replayed=True))
     elif step is Step.UNKNOWN:
         replayed = known.state is EffectState.UNKNOWN
@@ -228,7 +240,7 @@ def _conflict(intent: Intent, known: EffectRow, step: Step) -> TenureError:
 
 def dispatch(tx: Tx, lease: Lease, caller: Caller, call_id: str) -> Intended:
     """A call that was approved or never made is about to be made. Raises TenureError `fenced`."""
-    _, run = _calling(tx, lease, caller)
+    _, run = calling(tx, lease, caller)
     known = _row(tx.one("effect_row", id=call_id, run_id=run.id))
     if known is None:
         raise fenced(run.id)
@@ -253,7 +265,7 @@ def answer(
     verified: bool,
 ) -> None:
     """Record how a call ended. Raises TenureError `fenced`."""
-    session, run = _calling(tx, lease, caller)
+    session, run = calling(tx, lease, caller)
     known = _row(tx.one("effect_row", id=call_id, run_id=run.id))
     if known is None or known.state is EffectState.SETTLED:
         return
@@ -266,7 +278,7 @@ def answer(
 
 def forsake(tx: Tx, lease: Lease, caller: Caller, approval_id: str, rules: Rules) -> Wake:
     """The agent waits for a decision no longer. Raises TenureError `fenced`."""
-    session, run = _calling(tx, lease, caller)
+    session, run = calling(tx, lease, caller)
     call_id = dict(waits.pending(tx, run.id)).get(approval_id)
     if call_id is None:
         return Wake()
@@ -277,5 +289,5 @@ def forsake(tx: Tx, lease: Lease, caller: Caller, approval_id: str, rules: Rules
 
 def let_go(tx: Tx, lease: Lease, caller: Caller) -> bool:
     """Keep the runner of a waiting run no longer. Raises TenureError `fenced`."""
-    _, run = _calling(tx, lease, caller)
+    _, run = calling(tx, lease, caller)
     return waits.let_go(tx, run)

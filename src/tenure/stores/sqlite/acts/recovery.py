@@ -28,6 +28,7 @@ PURGES = (
     "purge_approvals",
     "purge_effects",
     "purge_remembered",
+    "purge_checkpoints",
     "purge_files",
     "purge_runs",
     "purge_head",

@@ -146,7 +146,7 @@ def claim_one(tx: Tx, session: SessionRow, run: RunRow, at: Micros, lease: Lease
     resumed = resumption(
         answered=run.attempt > 0 and run.reason == ANSWERED,
         held=run.held_by == lease.incarnation,
-        resumes=_resumes(rules, run.agent),
+        resumes=_resumes(tx, rules, run),
     )
     if tx.do("run_claim", id=run.id, owner=lease.incarnation, at=at) != 1:
         raise fenced(run.id)
@@ -157,12 +157,17 @@ def claim_one(tx: Tx, session: SessionRow, run: RunRow, at: Micros, lease: Lease
     if resumed is Resumption.HELD:
         return start
     tx.unfence(run.id)
+    if resumed is Resumption.RESUME:
+        tx.do("effects_known", run_id=run.id, attempt=start.attempt)
     return msgspec.structs.replace(start, decisions=decisions(tx, run.id)) if resumed else start
 
 
-def _resumes(rules: Rules, agent: str) -> bool:
-    terms = rules.terms.get(agent)
-    return terms is not None and terms.descriptor.capabilities.resume
+def _resumes(tx: Tx, rules: Rules, run: RunRow) -> bool:
+    """Whether the runner can go on by itself: it says so, and the attempt that waited left a checkpoint."""
+    terms = rules.terms.get(run.agent)
+    if terms is None or not terms.descriptor.capabilities.resume:
+        return False
+    return tx.one("checkpoint_stands", run_id=run.id, attempt=run.attempt) is not None
 
 
 def _begun(

@@ -13,10 +13,10 @@ UPDATE run SET state = 'queued', held_by = owner, owner = NULL, reason = :reason
 UPDATE run SET held_by = NULL, owner = NULL WHERE id = :id AND state IN ('queued', 'waiting')
 
 -- approval_insert: a call waits for a person
-INSERT INTO approval (id, session_no, tenant, owner, run_id, call_id, tool, arguments, digest, reason, done, state,
-    requested_at, expires_at)
-SELECT :id, s.no, s.tenant, s.owner, :run_id, :call_id, :tool, :arguments, :digest, :reason, :done, 'pending',
-    :at, :expires_at
+INSERT INTO approval (id, session_no, tenant, owner, run_id, call_id, tool, own, arguments, digest, reason, done,
+    state, requested_at, expires_at)
+SELECT :id, s.no, s.tenant, s.owner, :run_id, :call_id, :tool, :own, :arguments, :digest, :reason, :done,
+    'pending', :at, :expires_at
 FROM session s WHERE s.no = :no
 
 -- approval_resolve: somebody, a rule or the clock decided
@@ -29,7 +29,7 @@ UPDATE approval SET remember = 'session' WHERE id = :id
 
 -- approval_row: one approval with what its decision depends on
 SELECT a.id, a.session_no, a.run_id, a.call_id, a.tool, a.state, a.decided_by, a.resolved_at, a.expires_at,
-    r.author, m.origin
+    r.author, m.origin, a.own
 FROM approval a JOIN run r ON r.id = a.run_id
 LEFT JOIN message m ON m.session_no = a.session_no AND m.id = r.message_id WHERE a.id = :id
 
@@ -60,20 +60,20 @@ SELECT origin FROM message WHERE session_no = :no AND id = :id
 DELETE FROM remembered WHERE session_no = :no AND approval_id = :approval_id
 
 -- effect_insert: a call is intended, or dispatched at once
-INSERT INTO effect (id, session_no, run_id, tool, call_key, digest, nth, arguments, replay, state, attempt)
-VALUES (:id, :no, :run_id, :tool, :key, :digest, :nth, :arguments, :replay, :state, :attempt)
+INSERT INTO effect (id, session_no, run_id, tool, own, call_key, digest, nth, arguments, replay, state, attempt)
+VALUES (:id, :no, :run_id, :tool, :own, :key, :digest, :nth, :arguments, :replay, :state, :attempt)
 
 -- effect_same: the call that was asked for before, by what it is
 SELECT e.id, e.attempt, e.digest, e.replay, e.state, e.status, e.result, a.state, a.id,
     coalesce(a.arguments, e.arguments), coalesce(a.digest, e.digest)
 FROM effect e LEFT JOIN approval a ON a.call_id = e.id
-WHERE e.run_id = :run_id AND e.tool = :tool AND e.digest = :digest AND e.nth = :nth AND e.call_key IS NULL
+WHERE e.run_id = :run_id AND e.tool = :tool AND e.own = :own AND e.digest = :digest AND e.nth = :nth AND e.call_key IS NULL
 
 -- effect_keyed: the call that was asked for before, by the agent's key
 SELECT e.id, e.attempt, e.digest, e.replay, e.state, e.status, e.result, a.state, a.id,
     coalesce(a.arguments, e.arguments), coalesce(a.digest, e.digest)
 FROM effect e LEFT JOIN approval a ON a.call_id = e.id
-WHERE e.run_id = :run_id AND e.tool = :tool AND e.call_key = :key
+WHERE e.run_id = :run_id AND e.tool = :tool AND e.own = :own AND e.call_key = :key
 
 -- effect_row: one call
 SELECT e.id, e.attempt, e.digest, e.replay, e.state, e.status, e.result, a.state, a.id,
@@ -116,13 +116,13 @@ WHERE a.id = :id AND s.state <> 'deleted'
 
 -- read_approval: one approval
 SELECT a.no AS rank, a.id, s.id AS session_id, a.run_id, a.call_id, a.tool, a.arguments, a.digest, a.reason, a.done,
-    a.state, a.requested_at, a.expires_at, a.resolved_at, a.decided_by, a.note, a.remember
+    a.state, a.requested_at, a.expires_at, a.resolved_at, a.decided_by, a.note, a.remember, a.own
 FROM approval a JOIN session s ON s.no = a.session_no WHERE a.id = :id AND s.state <> 'deleted'
 
 -- read_approvals: a page of approvals, those that are pending first, then the newest
 SELECT a.no + (a.state = 'pending') * 1000000000000000 AS rank, a.id, s.id AS session_id, a.run_id, a.call_id, a.tool,
     a.arguments, a.digest, a.reason, a.done, a.state, a.requested_at, a.expires_at, a.resolved_at, a.decided_by,
-    a.note, a.remember
+    a.note, a.remember, a.own
 FROM approval a JOIN session s ON s.no = a.session_no
 WHERE a.no + (a.state = 'pending') * 1000000000000000 < :before AND s.state <> 'deleted'
     AND (:tenant IS NULL OR a.tenant = :tenant)
@@ -133,7 +133,7 @@ ORDER BY a.no + (a.state = 'pending') * 1000000000000000 DESC LIMIT :limit
 -- read_own_approvals: the same of one owner
 SELECT a.no + (a.state = 'pending') * 1000000000000000 AS rank, a.id, s.id AS session_id, a.run_id, a.call_id, a.tool,
     a.arguments, a.digest, a.reason, a.done, a.state, a.requested_at, a.expires_at, a.resolved_at, a.decided_by,
-    a.note, a.remember
+    a.note, a.remember, a.own
 FROM approval a JOIN session s ON s.no = a.session_no
 WHERE a.tenant = :tenant AND a.owner = :owner
     AND a.no + (a.state = 'pending') * 1000000000000000 < :before AND s.state <> 'deleted'

@@ -104,8 +104,8 @@ def expected(route: AnyRoute, caller: Caller, *, stream: bool) -> int:
     passed = 200 if stream else PASSED.get(route.name, route.status)
     if route.tenant_rule is TenantRule.PUBLIC:
         return passed
-    if caller.role == "nobody":
-        return 401
+    if caller.role == "nobody" or route.tenant_rule is TenantRule.LIVE_RUN:
+        return 401  # no key opens the run gateway, whoever holds it
     if route.action not in MAY[caller.role]:
         return 403
     match route.tenant_rule:

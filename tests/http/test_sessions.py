@@ -84,6 +84,7 @@ async def test_the_catalogue_lists_every_agent(world: World) -> None:
         "name",
         "runner",
         "description",
+        "fault",
         "capabilities",
         "apis",
         "deadline_s",

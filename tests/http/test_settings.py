@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tenure.config import AgentSettings, LimitSettings, Settings, load
+from tenure.agent_tables import PythonAgent
+from tenure.config import LimitSettings, Settings, load
 from tenure.errors import ConfigError
 from tenure.wiring import agents, set_up_logging
 
@@ -82,11 +83,46 @@ def test_attempts_are_the_hosts_unless_the_agents_table_says_otherwise(tmp_path:
         modules=(str(path),),
         limits=LimitSettings(max_attempts=2),
         agents={
-            "usual": AgentSettings(target=target),
-            "patient": AgentSettings(target=target, max_attempts=9),
+            "usual": PythonAgent(target=target),
+            "patient": PythonAgent(target=target, max_attempts=9),
         },
     )
 
     attempts = {agent.name: agent.policy.max_attempts for agent in agents(settings)}
 
     assert attempts == {"greeter": 2, "concierge": 2, "longhaul": 2, "scripted": 2, "usual": 2, "patient": 9}
+
+
+@pytest.mark.parametrize(
+    ("table", "fault"),
+    [
+        ('runner = "foo"', "agents.x: runner is none of python, pydantic-ai, acp and agui."),
+        ('runner = "acp"\ncomand = ["a"]', "agents.x.comand: Extra inputs are not permitted (given: ['a'])"),
+        ('runner = "acp"', "agents.x: Value error, give command"),
+        ('runner = "pydantic-ai"', "agents.x: Value error, give either target"),
+        ('runner = "agui"\nurl = "ftp://a"', "agents.x: Value error, the url begins with neither"),
+    ],
+)
+def test_a_wrong_table_of_an_agent_is_refused_by_its_name(tmp_path: Path, table: str, fault: str) -> None:
+    (tmp_path / "tenure.toml").write_text(f"[agents.x]\n{table}\n")
+    with pytest.raises(ConfigError) as refused:
+        load({"home": tmp_path})
+
+    assert fault in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        'runner = "acp"\ncommand = ["a"]\nenv = { KEY = "sekrit", OTHER = 5 }',
+        'runner = "acp"\ncommand = ["a"]\nenv = ["sekrit"]',
+        'runner = "pydantic-ai"\nmodel = "m"\napi_key = ["sekrit"]',
+        'runner = "agui"\nurl = "https://a"\nheaders = { Authorization = ["sekrit"] }',
+    ],
+)
+def test_a_secret_of_an_agents_table_is_never_told(tmp_path: Path, table: str) -> None:
+    (tmp_path / "tenure.toml").write_text(f"[agents.x]\n{table}\n")
+    with pytest.raises(ConfigError) as refused:
+        load({"home": tmp_path})
+
+    assert "sekrit" not in str(refused.value)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tenure import wiring
-from tenure.config import AgentSettings, BindingSettings, Settings, StateSettings
+from tenure.agent_tables import AnyAgentSettings, PythonAgent, StateSettings
+from tenure.config import BindingSettings, Settings
 from tests.http.world import Json, World, a_world
 
 pytestmark = pytest.mark.anyio
@@ -418,9 +419,9 @@ async def test_state_outlives_a_restart_of_the_server(tmp_path: Path) -> None:
 @pytest.mark.sources("S21")
 async def test_the_operator_says_which_scopes_an_agent_has(tmp_path: Path) -> None:
     target = "tenure.runners.demo.longhaul:longhaul"
-    agents = {
-        "off": AgentSettings(target=target, state=StateSettings(enabled=False)),
-        "shared": AgentSettings(target=target, state=StateSettings(scopes=("runner",))),
+    agents: dict[str, AnyAgentSettings] = {
+        "off": PythonAgent(target=target, state=StateSettings(enabled=False)),
+        "shared": PythonAgent(target=target, state=StateSettings(scopes=("runner",))),
     }
     settings = Settings(home=tmp_path / "home", entry_points=False, agents=agents)
     world = World(await wiring.build(settings), settings.home)

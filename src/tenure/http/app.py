@@ -7,7 +7,7 @@ from starlette.types import ASGIApp
 
 from tenure.host.host import Host
 from tenure.http.audience import Audience
-from tenure.http.call import AnyRoute, Options, Site, Texts
+from tenure.http.call import AnyRoute, Options, RunFace, Site, Texts
 from tenure.http.front import Front
 from tenure.http.openapi import openapi
 from tenure.http.pace import Pace
@@ -21,6 +21,7 @@ def create_app(
     *,
     version: str,
     routes: Iterable[AnyRoute] = ROUTES,
+    run_face: RunFace | None = None,
 ) -> ASGIApp:
     """The ASGI application of `host`. Whoever made the host starts and stops it.
 
@@ -41,5 +42,6 @@ def create_app(
             home=home_page((agent.name for agent in host.catalogue.agents()), version),
         ),
         tasks=set(),
+        run_face=run_face,
     )
     return Front(site, table)

@@ -7,12 +7,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 from starlette.types import ASGIApp, Scope
 
 from tenure.core.principal import Action, Principal
+from tenure.host.context import Attempt
 from tenure.host.host import Host
 from tenure.http.audience import Audience
 from tenure.http.bodies import MAX_BYTES
@@ -43,6 +44,8 @@ class TenantRule(StrEnum):
     """The path names an API key by `key_id`; its tenant decides."""
     HOST = "host"
     """It concerns the whole host."""
+    LIVE_RUN = "live_run"
+    """No key opens it: a token of the run gateway names a session, whose live run decides."""
 
 
 class NoBody(msgspec.Struct, frozen=True):
@@ -75,6 +78,14 @@ class Texts(NamedTuple):
     home: bytes
 
 
+class RunFace(Protocol):
+    """The protocol in which the run gateway is spoken. Its library is an extra, so a host may have none."""
+
+    async def serve(self, host: Host, attempt: Attempt) -> ASGIApp:
+        """What answers one request that came with a token of this run."""
+        ...
+
+
 class Site(NamedTuple):
     """What handlers work with: the host's rooms, the open streams, the rate limit, the ready texts."""
 
@@ -85,6 +96,7 @@ class Site(NamedTuple):
     texts: Texts
     tasks: set[asyncio.Task[None]]
     """What goes on after its request was answered."""
+    run_face: RunFace | None = None
 
 
 @dataclass(slots=True)
@@ -101,6 +113,7 @@ class Call(Generic[B, Q]):
     key: bytes = b""
     principal: Principal | None = None
     ground: Ground | None = None
+    attempt: Attempt | None = None
     idempotency: Idempotency | None = None
 
     @property

@@ -66,7 +66,9 @@ class Front:
         outbox = Outbox(send, head=scope["method"] == "HEAD")
         try:
             call = self._arrive(scope, scope["method"])
-            if call.route.tenant_rule is not TenantRule.PUBLIC:
+            if call.route.tenant_rule is TenantRule.LIVE_RUN:
+                gates.enter_run(call, gates.bearer(call.headers))
+            elif call.route.tenant_rule is not TenantRule.PUBLIC:
                 gates.enter(call, gates.bearer(call.headers))
                 if call.route.action is not Action.READ:
                     self._site.pace.take(call.by)

@@ -96,6 +96,19 @@ def enter(call: AnyCall, key: bytes | None) -> None:
     call.ground = find_ground(call.site.host, call.route.tenant_rule, call.path, call.principal)
 
 
+def enter_run(call: AnyCall, token: bytes | None) -> None:
+    """Let a token of the run gateway in. Raises `unauthenticated`, or `forbidden` while no run is live.
+
+    A key opens nothing here, whoever holds it, as the token opens nothing elsewhere.
+    """
+    if not token or len(token) > MAX_KEY:
+        raise TenureError(
+            Code.UNAUTHENTICATED,
+            "The request has no token. Send the one that the run was given: Authorization: Bearer TOKEN.",
+        )
+    call.attempt = call.site.host.gateway.enter(token.decode("latin-1"))
+
+
 def authenticate(host: Host, key: bytes) -> Principal:
     """Who presents this key. The look-up is by its hash, so its time tells nothing about other keys."""
     by = host.store.principal(hash_of(key), host.clock.now()) if 0 < len(key) <= MAX_KEY else None
@@ -128,7 +141,7 @@ def check_action(action: Action | None, by: Principal, what: str) -> None:
 def find_ground(host: Host, rule: TenantRule | None, path: dict[str, str], by: Principal) -> Ground | None:
     """What the path names, if it exists for this principal. Raises TenureError `not_found` otherwise."""
     match rule:
-        case TenantRule.PUBLIC | TenantRule.OWN | TenantRule.HOST | None:
+        case TenantRule.PUBLIC | TenantRule.OWN | TenantRule.HOST | TenantRule.LIVE_RUN | None:
             return None
         case TenantRule.SESSION:
             return _session(host, path["session_id"], by)

@@ -13,6 +13,7 @@ Json = dict[str, Any]
 
 REF = "#/components/schemas/{name}"
 BEARER = "key"
+RUN_TOKEN = "run_token"
 
 HEADERS: Json = {
     "IdempotencyKey": {
@@ -46,6 +47,9 @@ UPLOAD: Json = {
     },
 }
 """The body of a route that takes a file."""
+
+MESSAGE: Json = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
+"""The body of a route that speaks JSON-RPC: its protocol says what stands in it."""
 
 PATH_PATTERNS = {
     "session_id": "^ses_[0-9a-f]{32}$",
@@ -81,7 +85,10 @@ def openapi(routes: Iterable[AnyRoute], version: str) -> Json:
         "components": {
             "schemas": components,
             "parameters": HEADERS,
-            "securitySchemes": {BEARER: {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                BEARER: {"type": "http", "scheme": "bearer"},
+                RUN_TOKEN: {"type": "http", "scheme": "bearer", "description": "What a run was given."},
+            },
         },
     }
 
@@ -113,18 +120,30 @@ def _operation(route: AnyRoute) -> Json:
         "summary": route.summary,
         "description": _description(route),
         "responses": _responses(route),
-        "security": [] if route.tenant_rule is TenantRule.PUBLIC else [{BEARER: []}],
+        "security": _security(route),
     }
     if parameters := [*_path(route), *_query(route), *_headers(route)]:
         operation["parameters"] = parameters
     if route.uploads:
         operation["requestBody"] = UPLOAD
+    if route.tenant_rule is TenantRule.LIVE_RUN:
+        operation["requestBody"] = MESSAGE
     if route.body is not NoBody:
         operation["requestBody"] = {
             "required": bool(_required(route.body)),
             "content": {"application/json": {"schema": schema_of(route.body)}},
         }
     return operation
+
+
+def _security(route: AnyRoute) -> list[Json]:
+    match route.tenant_rule:
+        case TenantRule.PUBLIC:
+            return []
+        case TenantRule.LIVE_RUN:
+            return [{RUN_TOKEN: []}]
+        case _:
+            return [{BEARER: []}]
 
 
 def _description(route: AnyRoute) -> str:
@@ -179,7 +198,7 @@ def _inline(schema: Json, schemas: Json) -> Json:
 
 
 def _headers(route: AnyRoute) -> Iterator[Json]:
-    if route.method in ("POST", "PUT"):
+    if route.method in ("POST", "PUT") and route.tenant_rule is not TenantRule.LIVE_RUN:
         yield {"$ref": "#/components/parameters/IdempotencyKey"}
     if route.streams:
         yield {"$ref": "#/components/parameters/LastEventId"}

@@ -53,6 +53,7 @@ KINDS: dict[Code, Kind] = {
     Code.CAPACITY: Kind(429, "A limit is reached"),
     Code.RATE_LIMITED: Kind(429, "Too many commands in a short time"),
     Code.UNSUPPORTED: Kind(409, "This isn't supported here"),
+    Code.RUNNER_UNAVAILABLE: Kind(503, "The agent can't be reached", 5),
     Code.DRAINING: Kind(503, "The host is going out of service", 5),
     Code.STORE_UNAVAILABLE: Kind(503, "The store can't be reached", 2),
     Code.STORE_FULL: Kind(507, "The store has no room left"),

@@ -9,6 +9,7 @@ from tenure.http.table.approvals import APPROVAL_ROUTES
 from tenure.http.table.conversation import CONVERSATION_ROUTES
 from tenure.http.table.events_in import EVENT_ROUTES
 from tenure.http.table.files import FILE_ROUTES
+from tenure.http.table.gateway import GATEWAY_ROUTES
 from tenure.http.table.history import HISTORY_ROUTES
 from tenure.http.table.hosts import HOST_ROUTES
 from tenure.http.table.keys import KEY_ROUTES
@@ -27,5 +28,6 @@ ROUTES: tuple[AnyRoute, ...] = (
     *EVENT_ROUTES,
     *USAGE_ROUTES,
     *STATE_ROUTES,
+    *GATEWAY_ROUTES,
 )
 """The table."""

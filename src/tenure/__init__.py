@@ -20,6 +20,7 @@ from tenure.core.output import (
     completed,
     failed,
 )
+from tenure.core.tool import ToolInfo
 from tenure.errors import Code, TenureError
 from tenure.ports.tool import Outcome, ToolCall, Verified
 from tenure.runners.agent import AgentDefinition, Run, agent
@@ -42,6 +43,7 @@ __all__ = [
     "ToolCall",
     "ToolCompleted",
     "ToolDefinition",
+    "ToolInfo",
     "ToolStarted",
     "Usage",
     "Verdict",

@@ -1,20 +1,17 @@
 """Settings: flags, then TENURE_* environment, then tenure.toml, then defaults. Wrong ones are refused."""
 
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import msgspec
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
     SecretStr,
     ValidationError,
-    field_validator,
     model_validator,
 )
 from pydantic_settings import (
@@ -25,6 +22,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from tenure.agent_tables import AnyAgentSettings, Duration
 from tenure.core.binding import (
     MESSAGE_RECEIVED,
     Binding,
@@ -33,15 +31,13 @@ from tenure.core.binding import (
     ScopeType,
     actor_role,
 )
-from tenure.core.grant import Budget, BudgetScope, Policy, StatePolicy
+from tenure.core.grant import Policy
 from tenure.core.limits import Limits
 from tenure.core.message import BusyPolicy
 from tenure.core.principal import DEFAULT_TENANT, Role
-from tenure.core.tool import ALWAYS, CONDITIONS, NEVER, ApprovalRule, Condition
 from tenure.errors import ConfigError
 
 Count = Annotated[int, Field(ge=0)]
-Duration = Annotated[float, Field(gt=0)]
 
 
 def default_home() -> Path:
@@ -74,82 +70,6 @@ class LimitSettings(BaseModel):
         return Limits(**self.model_dump(exclude={"max_attempts"}))
 
 
-class ConditionSettings(BaseModel):
-    """What one argument must be for an approval to be needed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-    eq: Any = None
-    ne: Any = None
-    in_: tuple[Any, ...] | None = Field(default=None, alias="in")
-    not_in: tuple[Any, ...] | None = None
-    gt: float | None = None
-    ge: float | None = None
-    lt: float | None = None
-    le: float | None = None
-    matches: str | None = None
-
-    @field_validator("matches")
-    @classmethod
-    def check_matches(cls, pattern: str | None) -> str | None:
-        """Refuse what is no regular expression."""
-        try:
-            re.compile(pattern or "")
-        except re.error as fault:
-            raise ValueError(f"no regular expression: {fault}") from fault
-        return pattern
-
-    @model_validator(mode="after")
-    def check_not_empty(self) -> Self:
-        """Refuse a condition that says nothing."""
-        if not self.model_fields_set:
-            raise ValueError(f"give one or more of {', '.join(CONDITIONS)}")
-        return self
-
-    def condition(self) -> Condition:
-        """As the core knows it: only what was given."""
-        return msgspec.convert(self.model_dump(by_alias=True, exclude_unset=True), Condition)
-
-
-Rule = Literal["never", "always"] | Annotated[dict[str, ConditionSettings], Field(min_length=1)]
-
-
-def approval_rule(rule: Rule) -> ApprovalRule:
-    """As the core knows it."""
-    match rule:
-        case "never":
-            return NEVER
-        case "always":
-            return ALWAYS
-        case _:
-            return ApprovalRule(when={name: c.condition() for name, c in rule.items()})
-
-
-class StateSettings(BaseModel):
-    """Whether an agent's runs have state, and in which scopes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    enabled: bool = True
-    scopes: tuple[Literal["conversation", "actor", "subject", "runner"], ...] = ("conversation", "actor")
-
-
-class BudgetSettings(BaseModel):
-    """What an agent's runs may spend."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    tokens: Annotated[int, Field(ge=0)] | None = None
-    cost: Annotated[float, Field(ge=0)] | None = None
-    tool_calls: Annotated[int, Field(ge=0)] | None = None
-    scope: Literal["run", "session", "user_day"] = "run"
-    ask_at: Annotated[float, Field(gt=0, le=1)] | None = None
-
-    def budget(self) -> Budget:
-        """As the core knows it."""
-        return Budget(**self.model_dump(exclude={"scope"}), scope=BudgetScope(self.scope))
-
-
 class McpSettings(BaseModel):
     """One `[mcp.NAME]` table of tenure.toml: a server of tools, by command or by address."""
 
@@ -174,43 +94,6 @@ class McpSettings(BaseModel):
         if beside_command if self.command is None else beside_url:
             raise ValueError("headers go with url, env and folder with command")
         return self
-
-
-class AgentSettings(BaseModel):
-    """One `[agents.NAME]` table of tenure.toml. Without a target it is about the agent of that name."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    runner: Literal["python"] = "python"
-    target: str | None = None
-    deadline_s: Duration | None = None
-    idle_s: Duration | None = None
-    max_output_bytes: Annotated[int, Field(ge=1)] | None = None
-    max_attempts: Annotated[int, Field(ge=1)] | None = None
-    tools: tuple[str, ...] | None = None
-    approvals: dict[str, Rule] = {}
-    state: StateSettings | None = None
-    resources: dict[str, tuple[str, ...]] | None = None
-    operations: dict[str, tuple[str, ...]] | None = None
-    storage: tuple[str, ...] | None = None
-    budget: BudgetSettings | None = None
-
-    def policy(self, base: Policy, max_attempts: int) -> Policy:
-        """The policy of the table: what it leaves out is as `base`, which the code asks for, says."""
-        return Policy(
-            apis=base.apis,
-            tools=base.tools if self.tools is None else self.tools,
-            approvals={**base.approvals, **{n: approval_rule(r) for n, r in self.approvals.items()}},
-            state=base.state if self.state is None else StatePolicy(**self.state.model_dump()),
-            resources=base.resources if self.resources is None else self.resources,
-            operations=base.operations if self.operations is None else self.operations,
-            storage=base.storage if self.storage is None else self.storage,
-            budget=base.budget if self.budget is None else self.budget.budget(),
-            deadline_s=base.deadline_s if self.deadline_s is None else self.deadline_s,
-            idle_s=self.idle_s,
-            max_output_bytes=self.max_output_bytes or base.max_output_bytes,
-            max_attempts=self.max_attempts or max_attempts,
-        )
 
 
 class RetentionSettings(BaseModel):
@@ -288,6 +171,7 @@ class Settings(BaseSettings):
     entry_points: bool = True
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+    gateway_url: str | None = None
     insecure_bind: bool = False
     tls_cert: Path | None = None
     tls_key: Path | None = None
@@ -295,7 +179,7 @@ class Settings(BaseSettings):
     log_json: bool = False
     limits: LimitSettings = LimitSettings()
     retention: RetentionSettings = RetentionSettings()
-    agents: dict[str, AgentSettings] = {}
+    agents: dict[str, AnyAgentSettings] = {}
     mcp: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")], McpSettings] = {}
     bindings: tuple[BindingSettings, ...] = ()
 
@@ -343,14 +227,23 @@ def _configured(path: Path | None) -> type[Settings]:
     return Configured
 
 
+_SECRET = frozenset({"env", "headers", "api_key"})
+
+
 def _given(where: tuple[int | str, ...], value: object) -> str:
     """The value that was given, unless it may be a secret."""
-    return "" if where[:1] == ("mcp",) else f" (given: {value!r})"
+    hidden = where[:1] == ("mcp",) or not _SECRET.isdisjoint(where)
+    return "" if hidden or isinstance(value, dict) else f" (given: {value!r})"
+
+
+def _where(place: tuple[int | str, ...]) -> str:
+    """A setting by its name in TOML, without the kind of agent that a table was told to be."""
+    return ".".join(str(part) for n, part in enumerate(place) if (place[0], n) != ("agents", 2))
 
 
 def _sentence(error: ValidationError, path: Path) -> str:
     lines = [
-        f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}{_given(fault['loc'], fault['input'])}"
+        f"{_where(fault['loc'])}: {fault['msg']}{_given(fault['loc'], fault['input'])}"
         for fault in error.errors()
     ]
     source = f"flags, TENURE_* environment or {path}"

@@ -4,20 +4,24 @@ Everything that a host gets from outside is chosen and connected here; nothing e
 store, clock or runner it works with.
 """
 
+import asyncio
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, NamedTuple, NoReturn
+from urllib.parse import urlsplit
 
 import msgspec
 import structlog
 from starlette.types import ASGIApp
 
 import tenure
-from tenure.config import AgentSettings, McpSettings, Settings
+from tenure.agent_tables import AcpAgent, AguiAgent, AnyAgentSettings, PydanticAIAgent, PythonAgent
+from tenure.config import McpSettings, Settings
 from tenure.core.binding import check_bindings
 from tenure.core.command import CreateKey
 from tenure.core.grant import ANY, Policy, StatePolicy
@@ -32,20 +36,31 @@ from tenure.errors import Code, ConfigError, TenureError
 from tenure.host.admission import secret_hash
 from tenure.host.catalogue import Agent, Catalogue
 from tenure.host.clock import RandomIds, SystemClock
+from tenure.host.context import Attempt
 from tenure.host.doctor import examine
 from tenure.host.host import Host, Parts
 from tenure.host.landmarks import DieAt
 from tenure.http.app import create_app
-from tenure.http.call import Options
+from tenure.http.call import Options, RunFace
 from tenure.ports.files import Fetched
 from tenure.ports.landmarks import Landmarks, NoLandmarks
+from tenure.ports.made import Made
 from tenure.ports.store import Figures, Stamp
+from tenure.runners.acp.known import Checkup
 from tenure.runners.agent import AnyAgent
 from tenure.runners.demo.concierge import concierge
 from tenure.runners.demo.longhaul import longhaul
 from tenure.runners.demo.scripted import ScriptedRunner
 from tenure.runners.inprocess import InProcessRunner
-from tenure.runners.loader import by_name, installed_agents, installed_things, load_agents, load_things
+from tenure.runners.loader import (
+    by_name,
+    installed_agents,
+    installed_runners,
+    installed_things,
+    load_agents,
+    load_runner,
+    load_things,
+)
 from tenure.stores.folders import DiskFolders
 from tenure.stores.sqlite.files import check_home, lock
 from tenure.stores.sqlite.lane import ThreadLane
@@ -120,7 +135,8 @@ async def build(settings: Settings) -> Served:
         tell_absent(hosted, tools)
         await host.start()
         undo.pop_all()
-    app = create_app(host, options(settings), version=tenure.__version__)
+    face = run_face(host)
+    app = create_app(host, options(settings), version=tenure.__version__, run_face=face)
     return Served(host, app, key, store, held, tools)
 
 
@@ -132,6 +148,36 @@ class LateFetch:
         from tenure.fetch import HttpsFetch
 
         return await HttpsFetch().fetch(url, most)
+
+
+class LateRunFace:
+    """Loads the MCP server of the run gateway when an agent first asks: most servers never need it."""
+
+    def __init__(self) -> None:
+        self._loading: asyncio.Future[RunFace] | None = None
+
+    async def serve(self, host: Host, attempt: Attempt) -> ASGIApp:
+        """What answers one request."""
+        if self._loading is None:
+            # In a thread, because it takes most of a second, and runs are being streamed.
+            self._loading = asyncio.ensure_future(asyncio.to_thread(load_run_face))
+        face = await asyncio.shield(self._loading)
+        return await face.serve(host, attempt)
+
+
+def load_run_face() -> RunFace:
+    """The MCP server of the run gateway."""
+    from tenure.http.protocols.run_gateway import RunGateway
+
+    return RunGateway(tenure.__version__)
+
+
+def run_face(host: Host) -> RunFace | None:
+    """The protocol of the run gateway; without the extra mcp there is none, and no run is told of it."""
+    if find_spec("mcp") is None:
+        host.gateway.withdraw()
+        return None
+    return LateRunFace()
 
 
 def check_store(url: str | None) -> None:
@@ -184,7 +230,10 @@ def landmarks() -> Landmarks:
 def options(settings: Settings) -> Options:
     """The operator's settings of the HTTP face."""
     own = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return Options(allowed_hosts=(own, *settings.allowed_hosts), allowed_origins=settings.allowed_origins)
+    # Agents elsewhere come by the name that their runs are given.
+    gateway = (urlsplit(settings.gateway_url).netloc,) if settings.gateway_url else ()
+    hosts = (own, *gateway, *settings.allowed_hosts)
+    return Options(allowed_hosts=hosts, allowed_origins=settings.allowed_origins)
 
 
 def agents(settings: Settings) -> Iterator[Agent]:
@@ -196,13 +245,16 @@ def agents(settings: Settings) -> Iterator[Agent]:
         found += [longhaul, concierge]
     attempts = settings.limits.max_attempts
     hosted = {name: in_process(definition, attempts) for name, definition in by_name(found).items()}
+    for name, made in installed_runners().items() if settings.entry_points else ():
+        check_free(name, hosted)
+        hosted[name] = assembled(name, made, msgspec.structs.replace(made.policy, max_attempts=attempts))
     if settings.demo:
         check_free("scripted", hosted)
         policy = Policy(max_attempts=attempts, tools=ANY, state=StatePolicy(scopes=SCOPES))
         scripted = Agent(name="scripted", runner=ScriptedRunner(), policy=policy)
         hosted["scripted"] = scripted
     for name, table in settings.agents.items():
-        hosted[name] = configured(name, table, attempts, hosted)
+        hosted[name] = configured(name, table, settings, hosted)
     return iter(hosted.values())
 
 
@@ -214,7 +266,12 @@ def agents_in(module: str) -> list[AnyAgent]:
 def registry(settings: Settings) -> Registry:
     """Every tool that the settings name: of the modules that hold agents, of servers, and the demo's."""
     found: list[AnyTool] = [*demo_tools.TOOLS] if settings.demo else []
-    targets = [table.target for table in settings.agents.values() if table.target]
+    tables = settings.agents.values()
+    targets = [
+        table.target
+        for table in tables
+        if isinstance(table, PythonAgent | PydanticAIAgent) and table.target is not None
+    ]
     for module in (*settings.modules, *targets):
         found += load_things(module, ToolDefinition)
     if settings.entry_points:
@@ -275,7 +332,8 @@ def check_free(name: str, hosted: Mapping[str, Agent]) -> None:
     """Refuse two agents of one name. Raises ConfigError."""
     if name in hosted:
         raise ConfigError(
-            f"An agent of yours is called {name}, like a demo agent. Rename it, or leave out --demo."
+            f"An agent of yours is called {name}, like one of the demo or of an installed package. Rename "
+            "it, or leave the other out."
         )
 
 
@@ -286,8 +344,69 @@ def in_process(definition: AnyAgent, max_attempts: int) -> Agent:
     return Agent(name=definition.name, runner=runner, policy=policy, summarize=definition.summarize)
 
 
-def configured(name: str, table: AgentSettings, max_attempts: int, known: Mapping[str, Agent]) -> Agent:
+def configured(name: str, table: AnyAgentSettings, settings: Settings, known: Mapping[str, Agent]) -> Agent:
     """An agent that tenure.toml names, or one that is `known` and gets other terms. Raises ConfigError."""
+    attempts = settings.limits.max_attempts
+    match table:
+        case PythonAgent():
+            return python_agent(name, table, attempts, known)
+        case PydanticAIAgent():
+            with needing("pydantic-ai", name):
+                from tenure.runners.pydantic_ai.assembly import pydantic_ai_agent
+            made = pydantic_ai_agent(name, table)
+        case AcpAgent():
+            with needing("acp", name):
+                from tenure.runners.acp.assembly import acp_agent
+            made = acp_agent(name, table, settings.home)
+        case AguiAgent():
+            with needing("agui", name):
+                from tenure.runners.agui.assembly import agui_agent
+            made = agui_agent(name, table)
+    return assembled(name, made, table.policy(made.policy, attempts))
+
+
+def assembled(name: str, made: Made, policy: Policy) -> Agent:
+    """An agent of what its adapter, or its own code, made."""
+    return Agent(
+        name=name,
+        runner=made.runner,
+        policy=policy,
+        summarize=made.summarize,
+        residence=made.residence,
+        check=made.check,
+    )
+
+
+async def check_agent(name: str, settings: Settings) -> Checkup:
+    """Start one ACP agent of the settings as a run would, and end it.
+
+    Raises ConfigError, and TenureError `runner_unavailable`.
+    """
+    table = settings.agents.get(name)
+    if not isinstance(table, AcpAgent):
+        raise ConfigError(
+            f'There is no agents.{name} with runner = "acp" in tenure.toml, and only such agents can be '
+            "checked. `tenure agents --detect` writes a table for those that are on this machine."
+        )
+    with needing("acp", name):
+        from tenure.runners.acp.checkup import checkup
+    return await checkup(name, table)
+
+
+@contextmanager
+def needing(extra: str, name: str) -> Generator[None]:
+    """Say which extra an agent needs where it isn't installed. Raises ConfigError."""
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        raise ConfigError(
+            f"agents.{name} needs the extra {extra} ({missing.name} isn't there). Install it: "
+            f"pip install 'tenure[{extra}]'."
+        ) from missing
+
+
+def python_agent(name: str, table: PythonAgent, max_attempts: int, known: Mapping[str, Agent]) -> Agent:
+    """An agent of Python code that tenure.toml names, or a known one on other terms. Raises ConfigError."""
     if table.target is None:
         if name not in known:
             raise ConfigError(
@@ -296,6 +415,9 @@ def configured(name: str, table: AgentSettings, max_attempts: int, known: Mappin
             )
         policy = table.policy(known[name].policy, max_attempts)
         return msgspec.structs.replace(known[name], policy=policy)
+    made = load_runner(table.target)
+    if made is not None:
+        return assembled(name, made, table.policy(made.policy, max_attempts))
     definitions = load_agents(table.target)
     if len(definitions) != 1:
         raise ConfigError(

@@ -1,6 +1,7 @@
 """The contract suite over the runners that Tenure brings."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import ClassVar
 
@@ -8,13 +9,18 @@ import tenure
 from tenure.core.output import Output
 from tenure.runners.agent import AnyAgent, agent
 from tenure.runners.contract import (
+    ARGUMENTS,
     BULK,
     FLOOD,
+    INPUT_TOKENS,
     NUMBERS,
+    OUTPUT_TOKENS,
     PIECES,
     REASON,
+    STEERED,
     STRAY,
     THOUGHT,
+    TOOL,
     Act,
     RunnerContract,
     Stage,
@@ -82,6 +88,36 @@ async def reader(run: tenure.Run) -> str:
     return f"{len((await run.transcript()).data)} messages"
 
 
+@agent("echo")
+async def echo(run: tenure.Run) -> str:
+    return run.message.text
+
+
+@agent("reciter")
+async def reciter(run: tenure.Run) -> str:
+    return " ".join(str(item.content) for item in (await run.transcript()).data)
+
+
+@agent("spender")
+async def spender(_run: tenure.Run) -> tenure.Spent:
+    usage = tenure.Usage(model="tiny-1", input_tokens=INPUT_TOKENS, output_tokens=OUTPUT_TOKENS)
+    return tenure.Spent(usage)
+
+
+@agent("steered", steering=True)
+async def steered(run: tenure.Run) -> AsyncIterator[str]:
+    yield "which way? "
+    for _ in STEERED:
+        await run.steering.wait()
+        for message in await run.steering.take("one"):
+            yield f"{message.text} "
+
+
+@agent("caller")
+async def caller(run: tenure.Run) -> str:
+    return str(await run.tools.call_with(TOOL, ARGUMENTS))
+
+
 def waiter(tidied: Callable[[], None]) -> AnyAgent:
     """An agent that waits, and tells when it tidied up."""
 
@@ -98,7 +134,14 @@ def waiter(tidied: Callable[[], None]) -> AnyAgent:
 
 class TestInProcess(RunnerContract):
     lacks: ClassVar[Mapping[Act, str]] = {
-        Act.VANISH: "returning from an @tenure.agent is the verdict completed"
+        Act.VANISH: "returning from an @tenure.agent is the verdict completed",
+        Act.REMEMBER: "an @tenure.agent keeps state, not checkpoints",
+        Act.ATTACH: "an @tenure.agent doesn't say whether it looks at files",
+        Act.SEE: "an @tenure.agent doesn't say whether it looks at pictures",
+        Act.ASK: "an @tenure.agent calls the host's tools, and those are what people are asked about",
+        Act.EDIT: "the same",
+        Act.RESUME: "a new attempt of an @tenure.agent starts over",
+        Act.CLOSE: "it keeps nothing between runs",
     }
 
     def stage(self, act: Act) -> Stage:
@@ -114,6 +157,14 @@ class TestScripted(RunnerContract):
         Act.TIDY: "it has nothing to tidy up",
         Act.STRAY: "no line of a message makes it yield anything but outputs",
         Act.READ: "no line of a message makes it read the transcript",
+        Act.REMEMBER: "no line of a message makes it keep a checkpoint",
+        Act.SPEND: "no line of a message makes it report usage",
+        Act.ATTACH: "no line of a message makes it read a file",
+        Act.SEE: "no line of a message makes it read a file",
+        Act.ASK: "all its tools are the host's",
+        Act.EDIT: "all its tools are the host's",
+        Act.RESUME: "a new attempt starts over",
+        Act.CLOSE: "it keeps nothing between runs",
     }
 
     def stage(self, act: Act) -> Stage:
@@ -131,6 +182,11 @@ AGENTS: dict[Act, AnyAgent] = {
     Act.FLOOD: flooder,
     Act.BULK: bulk,
     Act.READ: reader,
+    Act.ECHO: echo,
+    Act.UNDO: reciter,
+    Act.SPEND: spender,
+    Act.STEER: steered,
+    Act.USE: caller,
 }
 
 MESSAGES: dict[Act, str] = {
@@ -144,4 +200,8 @@ MESSAGES: dict[Act, str] = {
     Act.NUMBER: f"SEQ {','.join(NUMBERS)}",
     Act.FLOOD: f"BURST {FLOOD}",
     Act.BULK: f"BURST 1 {BULK}",
+    Act.ECHO: "SAY ",
+    Act.UNDO: "SAY I keep nothing.",
+    Act.STEER: "SAY which way?\nSLOW 20 5",
+    Act.USE: f"TOOL {TOOL} {json.dumps(ARGUMENTS)}",
 }

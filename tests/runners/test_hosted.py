@@ -127,7 +127,7 @@ async def test_agent_that_didnt_ask_for_the_transcript_is_refused_it() -> None:
     status, reason = await finished(nosy)
 
     assert status == RunState.FAILED
-    assert reason.startswith("TenureError: This run may not use 'history'")
+    assert reason.startswith("This run may not use 'history'")
 
 
 async def test_agent_whose_policy_withholds_the_transcript_is_refused_it() -> None:

@@ -7,6 +7,7 @@ import pytest
 from tenure.core.grant import HISTORY, Capabilities, Descriptor
 from tenure.core.output import Output, Reasoning, Text, Verdict, completed, failed
 from tenure.core.run import RunState
+from tenure.ports.runner import GatewayAccess
 from tenure.runners.demo.scripted import DEAF_S, ScriptedRunner
 from tenure.runners.rehearsal import FakeRun, spoken
 from tests.runners.virtual import Spoken, in_virtual_time, timeline
@@ -36,7 +37,7 @@ def test_descriptor_names_the_runner_and_what_it_can() -> None:
         "hello there",
         "say hello",
         "SAYING nothing",
-        "RECALL 5 wake up\nTOKEN",
+        "RECALL 5 wake up\nTOKENS",
     ],
 )
 def test_message_without_a_known_order_is_answered_ok(message: str) -> None:
@@ -44,13 +45,26 @@ def test_message_without_a_known_order_is_answered_ok(message: str) -> None:
 
 
 def test_orders_are_obeyed_in_order_and_other_lines_left_out() -> None:
-    message = "please\n  SAY one \r\nnow\nREASON hm\nSAY two\nBURST 1 3\nTOKEN later"
+    message = "please\n  SAY one \r\nnow\nREASON hm\nSAY two\nBURST 1 3\nTOKENS later"
 
     assert outputs_of(message) == [
         Text("one "),
         Reasoning("hm"),
         Text("two"),
         Text("b0 "),
+        completed(),
+    ]
+
+
+def test_token_says_where_the_run_gateway_is_or_that_there_is_none() -> None:
+    run = FakeRun("TOKEN")
+    run.gateway = GatewayAccess("http://127.0.0.1:8321/mcp/run", "tnr_run_x")
+
+    said = [output for _, output in timeline(ScriptedRunner(), run)]
+
+    assert said == [Text('{"url":"http://127.0.0.1:8321/mcp/run","token":"tnr_run_x"}'), completed()]
+    assert outputs_of("TOKEN") == [
+        Text("This host has no run gateway. It needs a server with the extra mcp installed. "),
         completed(),
     ]
 

@@ -17,9 +17,17 @@ from tenure.core.grant import ANY, HISTORY, Capabilities, Descriptor, Grant, Pol
 from tenure.core.history import Summarize
 from tenure.core.origin import Origin
 from tenure.core.output import Output
-from tenure.core.view import TranscriptPage
+from tenure.core.view import TranscriptItem, TranscriptPage
 from tenure.errors import ConfigError
-from tenure.ports.runner import FileAccess, IncomingMessage, RunContext, StateAccess, StateEntry, Steering
+from tenure.ports.runner import (
+    FileAccess,
+    GatewayAccess,
+    IncomingMessage,
+    RunContext,
+    StateAccess,
+    StateEntry,
+    Steering,
+)
 from tenure.runners.calls import RunTools
 
 PYTHON = "python"
@@ -156,6 +164,15 @@ class Run:
         """The session's folder, its files, and the way to keep one: `await run.files.save(name, data)`."""
         return self._context.files
 
+    @property
+    def gateway(self) -> GatewayAccess | None:
+        """`url` and `token` of the run gateway, for a program elsewhere that works for this run.
+
+        None on a host without one. Whoever has the token may do what the run's grant holds, so give it to
+        that program alone.
+        """
+        return self._context.gateway
+
     async def stopped(self) -> None:
         """Wait until the run is asked to stop."""
         await self._context.stopped()
@@ -167,6 +184,24 @@ class Run:
         `forbidden` if the grant doesn't hold the right `history`.
         """
         return await self._context.transcript(cursor, limit)
+
+    async def history(self) -> list[TranscriptItem]:
+        """All that was said in the session so far, oldest first, up to the message to answer.
+
+        Each item has a `role` (`user`, `assistant`, or `summary` where a compaction stands for what was said
+        before) and a `text`. What an earlier attempt of this run took up isn't among it: steering hands it
+        out again. Raises TenureError as `transcript` does.
+        """
+        said: list[TranscriptItem] = []
+        cursor: str | None = None
+        while True:
+            page = await self._context.transcript(cursor)
+            for item in page.data:
+                said.append(item)
+                if item.message_id == self.message.id:
+                    return said
+            if (cursor := page.next_cursor) is None:
+                return said
 
 
 class Named(Protocol):

@@ -20,12 +20,14 @@ from types import ModuleType, TracebackType
 from typing import TypeGuard, TypeVar
 
 from tenure.errors import ConfigError
+from tenure.ports.made import Made
 from tenure.runners.agent import AgentDefinition, AnyAgent
+from tenure.runners.brought import made_of
 
 T = TypeVar("T")
 
 GROUP = "tenure.agents"
-"""The entry-point group in which an installed package offers agents: a module, or one agent."""
+"""The entry-point group in which an installed package offers agents: a module, one agent, or a runner."""
 
 _TENURE = str(Path(__file__).parents[1])
 _MACHINERY = ("<frozen ", _TENURE, str(importlib.__file__), importlib.metadata.__file__)
@@ -54,6 +56,43 @@ def load_things(target: str, kind: type[T], folder: Path | None = None) -> list[
     """
     module = _module(target.partition(":")[0], (folder or Path.cwd()).resolve())
     return _things_of(module, kind)
+
+
+def load_named(target: str, folder: Path | None = None) -> object:
+    """Whatever stands under the name that `target` gives as `module:attribute`.
+
+    Raises ConfigError as `load_agents` does, and if there is nothing of that name.
+    """
+    source, _, attribute = target.partition(":")
+    if not attribute:
+        raise ConfigError(f"{target!r} names no object. Write it as module:attribute.")
+    things = vars(_module(source, (folder or Path.cwd()).resolve()))
+    if attribute not in things:
+        there = ", ".join(name for name in things if not name.startswith("_"))
+        raise ConfigError(f"{source} has no {attribute}. There is: {there[:500]}.")
+    return things[attribute]
+
+
+def load_runner(target: str, folder: Path | None = None) -> Made | None:
+    """The runner that `target` names as `module:attribute`: an object or a class of the runner port, or Made.
+
+    None if it names agents of `agent`, or nothing. Raises ConfigError as `load_agents` does, and for a runner
+    that can't be used.
+    """
+    source, _, attribute = target.partition(":")
+    if not attribute:
+        return None
+    thing = vars(_module(source, (folder or Path.cwd()).resolve())).get(attribute)
+    if _is_agent(thing):
+        return None
+    with _Loading(target):
+        return made_of(thing, target)
+
+
+def installed_runners() -> dict[str, Made]:
+    """The runners that installed packages offer, by the names of their entry points. Raises ConfigError."""
+    found = {entry.name: _brought(entry) for entry in _entries()}
+    return {name: made for name, made in found.items() if made is not None}
 
 
 def installed_agents() -> list[AnyAgent]:
@@ -150,6 +189,12 @@ def _things_of(module: ModuleType, kind: type[T]) -> list[T]:
 def _agents_of(module: ModuleType, source: str) -> list[AnyAgent]:
     agents: list[AnyAgent] = _things_of(module, AgentDefinition)
     if not agents:
+        for name, thing in vars(module).items():
+            if _is_of_pydantic_ai(thing):
+                raise ConfigError(
+                    f"{source} holds the pydantic-ai agent {name}, which a table hosts. Put this on top of "
+                    f'tenure.toml: agents.{name} = {{ runner = "pydantic-ai", target = "{source}:{name}" }}'
+                )
         raise ConfigError(
             f'{source} holds no agent. Put @tenure.agent("greeter") above an async function at the '
             "top level of the module."
@@ -187,7 +232,22 @@ def _offered(entry: EntryPoint) -> list[AnyAgent]:
         return [thing]
     if isinstance(thing, ModuleType):
         return _agents_of(thing, source)
-    raise ConfigError(f"{source} isn't an agent. Repair or uninstall {package}.")
+    if _brought(entry) is not None:
+        return []
+    raise ConfigError(f"{source} isn't an agent, nor a runner. Repair or uninstall {package}.")
+
+
+def _brought(entry: EntryPoint) -> Made | None:
+    source = _place_of(entry)
+    with _Loading(source, f"There is no module {entry.module}, which {_package(entry)} names."):
+        thing: object = entry.load()
+        return None if _is_agent(thing) else made_of(thing, source)
+
+
+def _is_of_pydantic_ai(thing: object) -> bool:
+    """Whether a thing is an agent of that library, which isn't loaded to find out."""
+    kind = type(thing)
+    return kind.__name__ == "Agent" and kind.__module__.partition(".")[0] == "pydantic_ai"
 
 
 def _is_agent(thing: object) -> TypeGuard[AnyAgent]:

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import shutil
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -25,16 +25,18 @@ from tenure.core.artifact import (
     key_of,
     safe_name,
 )
-from tenure.core.content import Content, text_of
+from tenure.core.content import Content, FilePart, TextPart, text_of
 from tenure.core.event import ArtifactCreated
 from tenure.core.grant import HISTORY, Descriptor, Grant, Policy, StatePolicy, Terms, make_grant
-from tenure.core.ids import ARTIFACT
+from tenure.core.ids import ARTIFACT, MESSAGE, RUN, SESSION
 from tenure.core.origin import API, Origin
 from tenure.core.output import Output, Text
 from tenure.core.principal import DEFAULT_TENANT, Author, Role
 from tenure.core.steering import SteeringMessage, how_many
 from tenure.core.view import TranscriptItem, TranscriptPage
 from tenure.errors import Code, TenureError
+from tenure.ports.runner import GatewayAccess
+from tenure.runners.rehearsed_calls import FakeCheckpoints, FakeOwnCalls
 from tenure.runners.rehearsed_state import FakeState, Given, state_policy
 from tenure.runners.rehearsed_tools import FakeTools, Functions
 
@@ -91,13 +93,24 @@ class FakeSteering:
             each.cancel()
 
 
-class FakeFiles:
-    """The files of a rehearsed run: a folder that is gone with it, and whatever it saves, in `saved`."""
+_MEDIA_TYPES = {".txt": "text/plain", ".png": "image/png", ".pdf": "application/pdf"}
+_NO_FILES: Mapping[str, bytes] = {}
 
-    def __init__(self) -> None:
+
+class FakeFiles:
+    """The files of a rehearsed run: a folder that is gone with it, and whatever it saves, in `saved`.
+
+    `sent` are the files that came with the message, by name. They lie in the folder.
+    """
+
+    def __init__(self, sent: Mapping[str, bytes] = _NO_FILES, user: str = "ada") -> None:
         self.saved: dict[str, bytes] = {}
+        self._data: dict[str, bytes] = {}
         self._infos: list[FileInfo] = []
         self._folder: Path | None = None
+        for name, data in sent.items():
+            self._take(safe_name(name), data, _MEDIA_TYPES.get(Path(name).suffix, OCTETS), by=user)
+            (self.folder / safe_name(name)).write_bytes(data)
 
     @property
     def folder(self) -> Path:
@@ -108,34 +121,37 @@ class FakeFiles:
         return self._folder
 
     def infos(self) -> tuple[FileInfo, ...]:
-        """What was saved."""
+        """What was sent, then what was saved."""
         return tuple(self._infos)
 
     async def read(self, file_id: str) -> bytes:
-        """The bytes of what was saved."""
-        for info in self._infos:
-            if info.id == file_id:
-                return self.saved[info.name]
+        """The bytes of what was sent or saved."""
+        if file_id in self._data:
+            return self._data[file_id]
         raise TenureError(Code.NOT_FOUND, f"There is no file {file_id!r} in this session.")
 
     async def save(self, name: str, data: bytes, media_type: str | None = None) -> ArtifactCreated:
         """Keep a file."""
         check_size(name, len(data))
-        free = free_name(safe_name(name), {key_of(kept) for kept in self.saved})
+        free = free_name(safe_name(name), {key_of(info.name) for info in self._infos})
         self.saved[free] = bytes(data)
+        return created(self._take(free, data, media_type or OCTETS, by=None))
+
+    def _take(self, name: str, data: bytes, media_type: str, *, by: str | None) -> FileInfo:
         info = FileInfo(
-            id=f"{ARTIFACT}{len(self.saved):032x}",
-            name=free,
-            media_type=media_type or OCTETS,
+            id=f"{ARTIFACT}{len(self._infos) + 1:032x}",
+            name=name,
+            media_type=media_type,
             size=len(data),
             sha256=hashlib.sha256(data).hexdigest(),
-            kind=FileKind.ARTIFACT,
-            by=None,
-            run_id=f"run_{_ID}",
+            kind=FileKind.ARTIFACT if by is None else FileKind.UPLOAD,
+            by=by,
+            run_id=f"run_{_ID}" if by is None else None,
             created_at="2026-11-01T00:00:00.000000Z",
         )
         self._infos.append(info)
-        return created(info)
+        self._data[info.id] = bytes(data)
+        return info
 
 
 class FakeRun:
@@ -143,8 +159,10 @@ class FakeRun:
 
     `apis` are the rights that its grant holds, `said` is the transcript so far, and `seconds_left`
     the time to a deadline. `tools` are plain functions by the names of the tools that they stand for;
-    nobody is asked, and `run.tools.made` tells what was called. `stop` asks the run to stop, as an
-    interrupt does.
+    nobody is asked, and `run.tools.made` tells what was called. `files` come with the message, by
+    name. `session` and `number` tell sessions and runs apart; a run that comes after an `earlier` one
+    of its session finds the checkpoints of that, and one that is `resumed` is the next attempt of it.
+    `stop` asks the run to stop, as an interrupt does.
     """
 
     def __init__(
@@ -159,10 +177,16 @@ class FakeRun:
         origin: Origin = API,
         state: Given | None = None,
         tools: Functions | None = None,
+        files: Mapping[str, bytes] = _NO_FILES,
+        session: int = 1,
+        number: int = 1,
+        earlier: "FakeRun | None" = None,
+        resumed: bool = False,
     ) -> None:
-        self.run_id = f"run_{_ID}"
-        self.session_id = f"ses_{_ID}"
-        self.message = FakeMessage(content, user)
+        self.run_id = _id(RUN, number)
+        self.session_id = _id(SESSION, session)
+        self.files = FakeFiles(files, user)
+        self.message = FakeMessage(_with_files(content, self.files.infos()), user, _id(MESSAGE, number))
         self.attempt = attempt
         self.grant = _grant(user, apis, state_policy(state or {}))
         self.tools = FakeTools(tools or {})
@@ -174,7 +198,12 @@ class FakeRun:
         self._said = tuple(said)
         self._stop = asyncio.Event()
         self.steering = FakeSteering(self._stop)
-        self.files = FakeFiles()
+        kept = earlier.checkpoints.kept if earlier is not None else {}
+        self.checkpoints = FakeCheckpoints(self.run_id, kept)
+        self.own = FakeOwnCalls(lambda: self.checkpoints.kept.get(self.run_id))
+        self.gateway: GatewayAccess | None = None
+        self.resumed = resumed
+        self.warnings: list[tuple[str, str]] = []
 
     @property
     def stopping(self) -> bool:
@@ -188,6 +217,10 @@ class FakeRun:
     async def stopped(self) -> None:
         """Wait until the run is asked to stop."""
         await self._stop.wait()
+
+    def warn(self, code: str, detail: str) -> None:
+        """Keep a warning, in `warnings`."""
+        self.warnings.append((code, detail))
 
     async def transcript(self, cursor: str | None = None, limit: int = 100) -> TranscriptPage:
         """A page of `said`; a cursor is the number of items before it."""
@@ -209,6 +242,19 @@ class FakeRun:
 def spoken(outputs: Iterable[Output]) -> str:
     """The texts among `outputs`, one after the other."""
     return "".join(output.text for output in outputs if isinstance(output, Text))
+
+
+def _id(prefix: str, number: int) -> str:
+    """An id; the first of each kind ends in 1, and steering of a run is numbered from there."""
+    return f"{prefix}{number - 1:016x}{1:016x}"
+
+
+def _with_files(content: Content, infos: tuple[FileInfo, ...]) -> Content:
+    """What a message says, and the files that it brings."""
+    if not infos:
+        return content
+    said = (TextPart(content),) if isinstance(content, str) else content
+    return (*said, *(FilePart(info.id) for info in infos))
 
 
 def _grant(user: str, apis: tuple[str, ...], state: StatePolicy) -> Grant:

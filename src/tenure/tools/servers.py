@@ -8,7 +8,7 @@ import msgspec
 from tenure.core.tool import Replay, matches, most_exact
 from tenure.tools.identity import fingerprint
 
-TALKATIVE = ("mcp", "client", "httpx2", "httpcore2")
+TALKATIVE = ("mcp", "client", "httpx", "httpcore", "httpx2", "httpcore2")
 """The loggers of libraries that tell of each message and address, in which secrets may stand."""
 
 

@@ -16,7 +16,7 @@ from tenure.core.output import Output, Reasoning, Text, Verdict, completed, fail
 from tenure.core.run import RunState
 from tenure.core.tool import Arguments
 from tenure.errors import Code, TenureError
-from tenure.ports.runner import RunContext, StateAccess, Steering, ToolCalls
+from tenure.ports.runner import GatewayAccess, RunContext, StateAccess, Steering, ToolCalls
 
 DEFAULT_MS = 100
 DEFAULT_BYTES = 100
@@ -100,6 +100,10 @@ class Ask(NamedTuple):
     text: str
 
 
+class Token(NamedTuple):
+    """Say how the run gateway is reached, as JSON: its address, and the token of this session."""
+
+
 class Use(NamedTuple):
     """Call a tool that the run was granted, and say its result as JSON, or why not."""
 
@@ -107,7 +111,9 @@ class Use(NamedTuple):
     arguments: Arguments
 
 
-Order: TypeAlias = Say | Slow | Burst | Reason | Fail | Crash | Vanish | Hang | Seq | Put | Get | Ask | Use
+Order: TypeAlias = (
+    Say | Slow | Burst | Reason | Fail | Crash | Vanish | Hang | Seq | Put | Get | Ask | Use | Token
+)
 
 
 class ScriptedRunner:
@@ -154,6 +160,8 @@ class ScriptedRunner:
                 case Put() | Get():
                     for text in await _state(context.state, order):
                         yield Text(text)
+                case Token():
+                    yield Text(_gateway(context.gateway))
                 case Fail(reason):
                     yield failed(reason)
                     return
@@ -269,6 +277,13 @@ async def _called(tools: ToolCalls, tool: str, arguments: Arguments) -> str:
         return _refused(refusal)
 
 
+def _gateway(access: GatewayAccess | None) -> str:
+    """The way to the run gateway as JSON, or that there is none. The only place where a token is said."""
+    if access is None:
+        return "This host has no run gateway. It needs a server with the extra mcp installed. "
+    return msgspec.json.encode({"url": access.url, "token": access.token}).decode()
+
+
 def _refused(refusal: TenureError) -> str:
     if refusal.code is Code.FENCED:
         raise refusal
@@ -310,6 +325,7 @@ _ORDERS: dict[str, Callable[[str], Order]] = {
     "ONCE": _once,
     "SET": _put,
     "GET": _get,
+    "TOKEN": lambda _: Token(),
 }
 
 

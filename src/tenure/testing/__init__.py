@@ -1,7 +1,8 @@
 """What users test their agents with: a rehearsal without a host, a small host, a clock that tests move.
 
 `rehearse` is enough for what an agent says. `hosting` runs it on a real host, with journal, grant,
-interrupts and deadlines. Runners of your own have a contract suite: `tenure.runners.contract`.
+interrupts and deadlines. For runners of your own there is a contract suite, which needs pytest:
+`tenure.testing.runners`.
 """
 
 import asyncio

@@ -17,7 +17,9 @@ def test_smoke_goes_well_and_says_what_it_saw(piped: Run, tmp_path: Path) -> Non
 
     assert (ran.code, ran.err) == (0, "")
     steps = {value["step"]: value["saw"] for value in ran.values}
-    assert len(steps) == 19
+    assert len(steps) == 20
+    token = steps["Reach a live run by its token; when it is over, the token opens nothing"]
+    assert token == "a value kept, a tool that wasn't granted refused, and 403 when the run was over"
     answered = steps["Kill the server while an approval waits, and answer after its restart"]
     assert answered == "asked once, answered once, done once"
     crash = steps["Kill the server in the middle of a run, and start it again"]

@@ -60,14 +60,38 @@ def test_signal_ends_the_server_in_good_order(started: Began, tmp_path: Path, nu
     assert not (tmp_path / "server.json").exists()
 
 
-def test_people_are_told_address_home_and_how_to_chat(started: Began, tmp_path: Path) -> None:
-    server = started("serve", "--home", str(tmp_path), "--port", "0")
-    lines = [server.line() for _ in range(3)]
+def test_people_are_told_address_home_agents_and_how_to_chat(started: Began, tmp_path: Path) -> None:
+    server = started("serve", "--home", str(tmp_path), "--port", "0", "--demo")
+    lines = [server.line() for _ in range(4)]
 
     url = json.loads((tmp_path / "server.json").read_text())["url"]
     assert url in lines[0] and str(tmp_path) in lines[0]
-    assert f"tenure chat --home {tmp_path}" in lines[1]
-    assert "Ctrl-C" in lines[2]
+    assert lines[1] == "Agents: concierge, longhaul, scripted."
+    assert f"tenure chat --home {tmp_path}" in lines[2]
+    assert "Ctrl-C" in lines[3]
+
+
+def test_people_whose_server_hosts_no_agent_are_told_how_to_have_one(started: Began, tmp_path: Path) -> None:
+    server = started("serve", "--home", str(tmp_path), "--port", "0")
+    server.line()
+
+    assert server.line() == (
+        "It hosts no agent yet. Name a file with agents, write a table into "
+        f"{tmp_path}/tenure.toml, or try --demo."
+    )
+
+
+def test_configuration_of_the_folder_that_is_not_read_is_told(
+    started: Began, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tenure.toml").write_text("log_level = 'info'")
+    monkeypatch.chdir(tmp_path)
+
+    for given, told in (("--json", True), ("--config=tenure.toml", False)):
+        server = started("serve", "--home", str(tmp_path / "home"), "--port", "0", given)
+        server.line()
+        server.process.terminate()
+        assert ("tenure.toml isn't read without --config" in server.ended().err) is told
 
 
 def test_run_that_heeds_nothing_does_not_hold_the_server_up(started: Began, tmp_path: Path) -> None:

@@ -18,6 +18,10 @@ from tenure.wiring import set_up_logging
 
 app = typer.Typer()
 
+log = logging.getLogger("tenure")
+
+CONFIGURATION = "tenure.toml"
+
 
 class Announcement(msgspec.Struct, frozen=True):
     """What `--json` prints once the server answers."""
@@ -25,6 +29,7 @@ class Announcement(msgspec.Struct, frozen=True):
     url: str
     home: str
     version: str
+    agents: tuple[str, ...] = ()
 
 
 @app.command()
@@ -85,30 +90,50 @@ def serve(
     }
     # What wasn't given isn't passed on, so that the environment and tenure.toml can speak.
     flags = {name: value for name, value in given.items() if not _is_left_out(value)}
-    host_sessions(load(flags, config), as_json=as_json)
+    settings = load(flags, config)
+    host_sessions(settings, as_json=as_json, unread=None if config else _unread(settings.home))
+
+
+def _unread(home: Path) -> Path | None:
+    """A tenure.toml of this folder that somebody may believe to be read."""
+    here, read = Path.cwd() / CONFIGURATION, home / CONFIGURATION
+    if not here.is_file() or (read.is_file() and read.samefile(here)):
+        return None
+    return here
 
 
 def _is_left_out(value: object) -> bool:
     return value is None or value is False or value == ()
 
 
-def host_sessions(settings: Settings, *, as_json: bool) -> None:
+def host_sessions(settings: Settings, *, as_json: bool, unread: Path | None = None) -> None:
     """Serve until a signal comes. Raises ConfigError if that can't begin."""
     server.check_bind(settings)
     set_up_logging(settings)
+    if unread is not None:
+        log.warning("%s isn't read without --config %s.", unread, unread.name)
     # What uvicorn tells of its beginning and end is said better by us.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     with server.listen(settings.host, settings.port) as listener:
-        server.run_until_signalled(settings, listener, lambda url: announce(settings, url, as_json=as_json))
+        server.run_until_signalled(
+            settings, listener, lambda url, agents: announce(settings, url, agents, as_json=as_json)
+        )
 
 
-def announce(settings: Settings, url: str, *, as_json: bool) -> None:
-    """Say that the server answers, where, and what to do now."""
+def announce(settings: Settings, url: str, agents: tuple[str, ...], *, as_json: bool) -> None:
+    """Say that the server answers, where, with which agents, and what to do now."""
     # A server doesn't end because whoever started it reads no more.
     with suppress(Stop):
         if as_json:
-            print_json(Announcement(url, str(settings.home), tenure.__version__))
+            print_json(Announcement(url, str(settings.home), tenure.__version__, agents))
             return
         put(f"Tenure {tenure.__version__} answers at {url}, at home in {settings.home}.")
-        put(f"To chat, in another terminal:  tenure chat --home {settings.home}")
+        if not agents:
+            put(
+                "It hosts no agent yet. Name a file with agents, write a table into "
+                f"{settings.home / CONFIGURATION}, or try --demo."
+            )
+        else:
+            put(f"Agents: {', '.join(agents)}.")
+            put(f"To chat, in another terminal:  tenure chat --home {settings.home}")
         put("Ctrl-C ends the server; everything stays in the home.")

@@ -40,8 +40,8 @@ BACKLOG = 2_048
 STALLED_S = 60.0
 """How long a client may leave what was sent to it untaken before its connection is cut; it can resume."""
 
-Ready = Callable[[str], None]
-"""Told the address once the server answers there."""
+Ready = Callable[[str, tuple[str, ...]], None]
+"""Told the address once the server answers there, and the agents that it hosts."""
 
 
 class Stopping:
@@ -181,7 +181,9 @@ async def _answer(
     settings: Settings, listener: socket.socket, served: Served, ready: Ready, stopping: Stopping
 ) -> None:
     url = address_of(settings, listener)
-    server = Hosting(_config(served.app, settings), lambda: ready(url))
+    served.host.gateway.announce(settings.gateway_url or url)
+    agents = tuple(sorted(served.host.catalogue.terms()))
+    server = Hosting(_config(served.app, settings), lambda: ready(url, agents))
     ending = asyncio.create_task(_end(stopping, served, server))
     try:
         with announced(settings.home, url):

@@ -11,6 +11,7 @@ from typing import TypeAlias
 import msgspec
 
 from tenure.cli import smoke_deeds as deeds
+from tenure.cli import smoke_gateway as gateway
 from tenure.cli import smoke_runs as runs
 from tenure.cli.child import ChildServer
 from tenure.cli.scene import Scene
@@ -48,6 +49,7 @@ ACTS: tuple[Act, ...] = (
     deeds.exchanges_a_file,
     deeds.takes_an_event_once,
     deeds.finds_what_was_said,
+    gateway.reaches_a_run_by_its_token,
     deeds.answers_after_a_crash,
     runs.survives_a_crash,
     runs.stops_in_good_order,

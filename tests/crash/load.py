@@ -3,6 +3,7 @@
 import asyncio
 import random
 import signal
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -59,6 +60,7 @@ class Session:
     """One session and all that clients know of it."""
 
     id: str
+    agent: str = "scripted"
     acknowledged: list[Acknowledged] = field(default_factory=list[Acknowledged])
     readers: list[list[tuple[int, list[bytes]]]] = field(default_factory=list[list[tuple[int, list[bytes]]]])
     live: set[str] = field(default_factory=set[str])
@@ -71,10 +73,14 @@ class Session:
 
 
 class Load:
-    """Several clients on one home, over the lives of several servers."""
+    """Several clients on one home, over the lives of several servers.
 
-    def __init__(self, seed: int) -> None:
+    Each of `agents` gets a session; a message of theirs is what `script` draws for that agent.
+    """
+
+    def __init__(self, seed: int, agents: Sequence[str] = ("scripted",) * 4) -> None:
         self.draw = random.Random(seed)
+        self.agents = agents
         self.sessions: list[Session] = []
         self.seen = 0
         self._keys = count()
@@ -89,27 +95,33 @@ class Load:
         headers = {"Authorization": f"Bearer {server.key}"}
         async with httpx.AsyncClient(base_url=server.url, headers=headers, timeout=20) as http:
             await self._open(http)
-            working = [asyncio.create_task(self._send(http, session)) for session in self.sessions]
-            working += [
-                asyncio.create_task(self._follow(http, session, reader))
-                for session in self.sessions
-                for reader in session.readers
-            ]
+            working = [asyncio.create_task(work) for work in self._works(http)]
             if kill_after is not None:
                 await self._enough.wait()
                 server.kill()
             await asyncio.gather(*working)
         assert server.wait() == -signal.SIGKILL
 
+    def _works(self, http: httpx.AsyncClient) -> list[Coroutine[None, None, None]]:
+        """What is done at once until the server is gone."""
+        return [
+            *(self._send(http, session) for session in self.sessions),
+            *(self._follow(http, session, reader) for session in self.sessions for reader in session.readers),
+        ]
+
+    def script(self, agent: str) -> str:
+        """What is said next to an agent."""
+        return self.draw.choice(SCRIPTS)
+
     async def _open(self, http: httpx.AsyncClient) -> None:
         """A few sessions with two readers each, in the first life."""
-        while len(self.sessions) < 4:
+        for agent in self.agents[len(self.sessions) :]:
             try:
-                answer = await http.post("/v1/sessions", json={"agent": "scripted"})
+                answer = await http.post("/v1/sessions", json={"agent": agent})
             except GONE:
                 return
             assert answer.status_code == 201, answer.text
-            session = Session(msgspec.json.decode(answer.content, type=Named).id)
+            session = Session(msgspec.json.decode(answer.content, type=Named).id, agent)
             session.acknowledged.append(Acknowledged(1, "session.created"))
             session.readers += [[], []]
             self.sessions.append(session)
@@ -127,7 +139,7 @@ class Load:
             while True:
                 # Mostly refused while busy: queues that grow for ever would only make the end late.
                 policy = self.draw.choice(("queue", "reject", "reject", "reject"))
-                body: dict[str, object] = {"content": self.draw.choice(SCRIPTS), "when_busy": policy}
+                body: dict[str, object] = {"content": self.script(session.agent), "when_busy": policy}
                 await self._post(http, session, body, {"Idempotency-Key": f"k{next(self._keys)}"})
                 if self.draw.random() < 0.2:
                     await self._stop(http, session)

@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,7 @@ from tenure.stores.sqlite.store import SqliteStore
 
 PROGRAM = (sys.executable, "-m", "tenure.cli.main")
 BOUND_S = 30.0
+NO_MORE: Mapping[str, str] = {}
 
 
 class Announced(msgspec.Struct):
@@ -36,14 +38,22 @@ class Died(Exception):
 class Server:
     """One process on one home."""
 
-    def __init__(self, home: Path, *, crash_at: str | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        crash_at: str | None = None,
+        env: Mapping[str, str] = NO_MORE,
+        program: Sequence[str] = PROGRAM,
+    ) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TENURE_")}
+        environment |= env
         if crash_at is not None:
             environment["TENURE_CRASH_AT"] = crash_at
         self.home = home
         self._log = (home.parent / "server.log").open("ab")
         self.process = subprocess.Popen(
-            [*PROGRAM, "serve", "--demo", "--home", str(home), "--port", "0", "--json"],
+            [*program, "serve", "--demo", "--home", str(home), "--port", "0", "--json"],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -155,10 +155,15 @@ class Stream(asyncio.Protocol):
         self._tail = b""
 
     def send(self, request: bytes, mark: bytes = b"") -> None:
-        """Ask for a stream; the counters begin anew. `found` will wait for the mark."""
+        """Ask for a stream; the counters begin anew. `found` will wait for the mark.
+
+        On a line that the server has hung up meanwhile, the answer has ended with no frame.
+        """
         self._reset()
         self._mark = mark
         self.sent = time.perf_counter()
+        if self.link.is_closing():
+            self.connection_lost(None)
         self.link.write(request)
 
     async def until(self, count: int) -> None:

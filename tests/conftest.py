@@ -1,9 +1,21 @@
-"""What every test shares: the loop of asynchronous tests, and imports that leave no trace."""
+"""What every test shares: compiled code, the loop of asynchronous tests, and imports that leave no trace."""
 
+import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+BYTECODE = Path(__file__).parents[1] / ".pytest_cache" / "bytecode"
+
+
+def pytest_configure() -> None:
+    """Keep bytecode out of the tree where none is to be kept in it: hundreds of programs start here."""
+    if sys.dont_write_bytecode:
+        sys.dont_write_bytecode, sys.pycache_prefix = False, str(BYTECODE)
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = str(BYTECODE)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import lookups, page, start, w1, w1p, w2, w3, w4, w6, w7
 from benchmarks.__main__ import WORKS, arguments
-from benchmarks.client import Arrival, arrivals
+from benchmarks.client import END, Address, Arrival, arrivals, stream
 from benchmarks.figures import Figure, Target, quantile
 from benchmarks.floors import batch, fan_out, fdatasync_p50
 
@@ -86,6 +86,28 @@ def test_w7_finds_everything_again_after_a_kill() -> None:
 
     assert [figure.value for figure in figures[:3]] == [0, 0, 0]
     assert figures[0].bar == Target(most=0)
+
+
+def test_a_stream_asked_for_on_a_line_that_is_cut_ends_with_no_frame() -> None:
+    assert measured(_asked_on_a_cut_line()) == (2, 0)
+
+
+async def _asked_on_a_cut_line() -> tuple[int, int]:
+    async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n\nid: 1\n\nid: 2" + END)
+        writer.close()
+
+    async with await asyncio.start_server(answer_once, "127.0.0.1", 0) as server:
+        address = Address("127.0.0.1", server.sockets[0].getsockname()[1], "key")
+        asked = await stream(address)
+        asked.send(address.request("GET", "/"))
+        await asked.whole()
+        first = asked.count
+        asked.cut()
+        asked.send(address.request("GET", "/"))
+        await asked.whole()
+        return first, asked.count
 
 
 def test_w7_would_notice_that_an_acknowledged_message_is_gone() -> None:

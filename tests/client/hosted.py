@@ -1,10 +1,12 @@
 """A real server for tests: host, store and HTTP in a thread of this process, on a free loopback port."""
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import uvloop
 
+from tenure.agent_tables import AnyAgentSettings
 from tenure.cli.server import Stopping, listen, run
 from tenure.client.place import Place
 from tenure.config import BindingSettings, ScopeSettings, Settings
@@ -18,8 +20,9 @@ EVERYWHERE = BindingSettings(id="all", agent="scripted", scope=ScopeSettings(typ
 class Hosted:
     """One server on one home. It may be stopped and started again on the same port."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, agents: Mapping[str, AnyAgentSettings] | None = None) -> None:
         self.home = home
+        self._agents = dict(agents or {})
         self.port = 0
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
@@ -64,12 +67,17 @@ class Hosted:
         self._stopping = Stopping()
         try:
             settings = Settings(
-                home=self.home, demo=True, port=self.port, entry_points=False, bindings=(EVERYWHERE,)
+                home=self.home,
+                demo=True,
+                port=self.port,
+                entry_points=False,
+                bindings=(EVERYWHERE,),
+                agents=self._agents,
             )
             with listen("127.0.0.1", self.port) as listener:
                 self.port = listener.getsockname()[1]
                 self._loop.run_until_complete(
-                    run(settings, listener, lambda _url: self._ready.set(), self._stopping)
+                    run(settings, listener, lambda _url, _agents: self._ready.set(), self._stopping)
                 )
         except BaseException as failure:
             self._failure = failure

@@ -3,9 +3,7 @@
 import ast
 
 from tools.reference import FOLDER
-from tools.reference.sources import ROOT, TESTED, marks, page, problems, rows
-
-MARK = "pytest.mark.sources"
+from tools.reference.sources import MARK, ROOT, TESTED, marks, page, problems, rows
 
 
 def test_every_row_has_a_test_and_every_mark_a_row() -> None:
@@ -17,7 +15,8 @@ def test_every_mark_is_the_decorator_of_a_test() -> None:
         len(node.args)
         for pattern in TESTED
         for path in ROOT.glob(pattern)
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if MARK in (text := path.read_text("utf-8"))
+        for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.Call) and ast.unparse(node.func) == MARK
     )
 

@@ -36,6 +36,7 @@ REACH: dict[TenantRule, str] = {
     TenantRule.APPROVAL: "{who} who reaches the approval's session",
     TenantRule.KEY: "{who} of the key's tenant",
     TenantRule.HOST: "{who}",
+    TenantRule.LIVE_RUN: "a token of the run gateway, while a run of its session is live",
 }
 
 

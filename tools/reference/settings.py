@@ -4,7 +4,8 @@ import ast
 import builtins
 import re
 import types
-from collections.abc import Iterator
+import typing
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, cast, get_args, get_origin
@@ -13,7 +14,8 @@ import annotated_types
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from tenure.config import ConditionSettings, Settings
+from tenure.agent_tables import ConditionSettings
+from tenure.config import Settings
 from tools.reference.markdown import code, document, table
 from tools.reference.reserved import SOURCE
 from tools.reference.words import ENVIRONMENT, SETTINGS
@@ -70,14 +72,24 @@ class Setting(NamedTuple):
 
 
 def settings(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[Setting]:
-    """Every setting of a model and of the models within it."""
+    """Every setting of a model and of the models within it; those of tables of several kinds once each."""
     for name, field in model.model_fields.items():
-        inner = _model_in(field.annotation)
-        if inner is None:
+        inner = _models_in(field.annotation)
+        if not inner:
             yield Setting(prefix + name, _holds(field.annotation, field.metadata), _default(name, field))
-        else:
-            part = f"{name}{_WITHIN.get(get_origin(field.annotation), '')}."
-            yield from settings(inner, prefix + part)
+            continue
+        part = f"{prefix}{name}{_WITHIN.get(get_origin(field.annotation), '')}."
+        yield from _merged(setting for kind in inner for setting in settings(kind, part))
+
+
+def _merged(all_of_them: Iterable[Setting]) -> Iterator[Setting]:
+    """Each name once. Where kinds of a table differ in what a setting holds, all of it is said."""
+    by_name: dict[str, list[Setting]] = {}
+    for setting in all_of_them:
+        by_name.setdefault(setting.name, []).append(setting)
+    for name, same in by_name.items():
+        holds = ", ".join(dict.fromkeys(setting.holds for setting in same))
+        yield Setting(name, holds, same[0].default)
 
 
 def page() -> str:
@@ -107,18 +119,21 @@ def variables() -> set[str]:
     }
 
 
-def _model_in(kind: object) -> type[BaseModel] | None:
+def _models_in(kind: object) -> tuple[type[BaseModel], ...]:
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return kind
+        return (kind,)
     match get_origin(kind), get_args(kind):
         case builtins.dict, (_, inner):
-            return _model_in(inner)
+            return _models_in(inner)
         case builtins.tuple, (inner, _):
-            return _model_in(inner)
-        case types.UnionType, (inner, types.NoneType):
-            return _model_in(inner)
+            return _models_in(inner)
+        case typing.Annotated, (inner, *_):
+            return _models_in(inner)
+        case ((types.UnionType | typing.Union), inner):
+            found = [_models_in(one) for one in inner if one is not types.NoneType]
+            return tuple(model for models in found for model in models) if all(found) else ()
         case _:
-            return None
+            return ()
 
 
 def _holds(kind: object, limits: list[Any]) -> str:
@@ -154,6 +169,8 @@ def _limit(limit: object) -> str:
             return f", above {below}"
         case annotated_types.Le(le=most):
             return f", at most {most}"
+        case object(pattern=str(pattern)):
+            return f", as {code(pattern)}"
         case _:
             raise TypeError(f"There are no words for the limit {limit!r}. Add them to _limit().")
 

@@ -19,9 +19,10 @@ WORDS = Path(__file__).with_name("sources.toml")
 TESTED = (
     "tests/**/test_*.py",
     "src/tenure/stores/contract/*.py",
-    "src/tenure/runners/contract.py",
+    "src/tenure/runners/contract/*.py",
 )
 """Where marks are looked for: the tests, and the suites that stores and runners are tested with."""
+MARK = "pytest.mark.sources"
 
 INTRO = """\
 Three hosts of agents came before this one, and taught us most of what it has to do: the runner host of
@@ -64,7 +65,7 @@ GROUPS = (
     Group("D-M", 19, 0, "Faults of many sessions", FAULT),
     Group("D-N", 16, 0, "Faults of streams and recalls", FAULT),
     Group("P", 12, 0, "Promises", ("promise", "how it is kept")),
-    Group("A", 22, 0, "Acceptance", ("scene", "outcome")),
+    Group("A", 30, 0, "Acceptance", ("scene", "outcome")),
 )
 
 
@@ -144,7 +145,8 @@ def _tests(names: list[str]) -> str:
 
 def _marks_in(path: Path) -> Iterator[Mark]:
     place = path.relative_to(ROOT).as_posix().removeprefix("src/tenure/")
-    tree = ast.parse(path.read_text("utf-8"))
+    text = path.read_text("utf-8")
+    tree = ast.parse(text if MARK in text else "")
     for inside in [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))]:
         for node in inside.body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
@@ -154,6 +156,6 @@ def _marks_in(path: Path) -> Iterator[Mark]:
 
 def _ids_of(test: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
     for decorator in test.decorator_list:
-        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "pytest.mark.sources":
+        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == MARK:
             for argument in decorator.args:
                 yield ast.literal_eval(argument)

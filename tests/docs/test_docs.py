@@ -1,17 +1,19 @@
 """Holds the documentation to the code: what exists is documented, what is documented exists."""
 
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from tenure.cli.main import COMMANDS
+from tenure.config import load
 from tenure.core.event import EVENTS
 from tenure.core.principal import Role
 from tenure.errors import Code
 from tenure.http.routes import ROUTES
-from tests.docs.pages import DOCS, ROOT, blocks, name_of, pages
+from tests.docs.pages import DOCS, ROOT, Block, blocks, name_of, pages
 from tools.reference import stale
 from tools.reference.commands import EXITS, Exit, listed
 from tools.reference.settings import settings, variables
@@ -120,7 +122,7 @@ def test_every_page_stands_in_the_navigation() -> None:
     assert {page for page in there ^ named if not page.startswith("decisions/0")} == set()
 
 
-COMMAND_LINE = re.compile(r"^(?:[A-Z_]+=\S+ )*tenure ([^|>&\n]+)$", re.MULTILINE)
+COMMAND_LINE = re.compile(r"^ *(?:[A-Z_]+=\S+ )*tenure ([^|>&\n]+)$", re.MULTILINE)
 
 
 def typed_commands() -> list[tuple[str, str]]:
@@ -135,14 +137,27 @@ def typed_commands() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("place", "line"), typed_commands(), ids=str)
-def test_a_command_line_names_a_command_and_its_options(place: str, line: str) -> None:
+def test_a_command_line_is_one_that_can_be_typed(place: str, line: str) -> None:
     known = {one.words: one.command for one in listed()}
-    words = line.split()
-    name = next((n for n in (" ".join(words[:2]), words[0]) if n in known), None)
-    assert name is not None, f"{place}: tenure has no command {words[0]!r}"
-    offered = {option for parameter in known[name].params for option in parameter.opts}
+    words = shlex.split(line.replace("$(", "").replace(")", ""), comments=True)
+    count = next((n for n in (2, 1) if " ".join(words[:n]) in known), 0)
+    assert count, f"{place}: tenure has no command {words[0]!r}"
 
-    assert {word for word in words if word.startswith("--")} <= offered, place
+    # Whatever doesn't fit is raised, with what is wrong.
+    known[" ".join(words[:count])].make_context(line, words[count:])
+
+
+def tables() -> list[Block]:
+    """Every piece of a tenure.toml."""
+    found = (block for page in pages() for block in blocks(page) if block.language == "toml")
+    return [block for block in found if "[project" not in block.text]
+
+
+@pytest.mark.parametrize("block", tables(), ids=lambda block: block.place)
+def test_a_piece_of_configuration_can_be_read(block: Block, tmp_path: Path) -> None:
+    (tmp_path / "tenure.toml").write_text(block.text)
+
+    assert load({"home": tmp_path}).home == tmp_path
 
 
 def test_the_architecture_names_files_that_exist_and_every_room() -> None:

@@ -89,7 +89,9 @@ CONTRACT: dict[str, str] = {
         active finish done
         active cancel cancelled
         paused resume active
+        paused finish done
         paused cancel cancelled
+        done cancel cancelled
     """,
     "occurrence": """
         due admit admitted
@@ -195,7 +197,7 @@ def test_the_contract_names_no_pair_that_the_enums_lack() -> None:
         (SESSION, "open", "open closed", "deleted"),
         (APPROVAL, "pending", "pending", "granted denied expired withdrawn"),
         (EFFECT, "intended", "intended dispatched unknown", "settled"),
-        (SCHEDULE, "active", "active paused", "done cancelled"),
+        (SCHEDULE, "active", "active paused done", "cancelled"),
         (OCCURRENCE, "due", "due", "admitted skipped missed"),
     ],
     ids=lambda value: value.noun if isinstance(value, Machine) else None,

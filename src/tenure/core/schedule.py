@@ -34,8 +34,10 @@ SCHEDULE: Machine[ScheduleState, ScheduleSignal] = Machine(
         },
         ScheduleState.PAUSED: {
             ScheduleSignal.RESUME: ScheduleState.ACTIVE,
+            ScheduleSignal.FINISH: ScheduleState.DONE,
             ScheduleSignal.CANCEL: ScheduleState.CANCELLED,
         },
+        ScheduleState.DONE: {ScheduleSignal.CANCEL: ScheduleState.CANCELLED},
     },
 )
 

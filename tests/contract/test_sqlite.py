@@ -13,6 +13,7 @@ from tenure.core.command import UpdateSession
 from tenure.core.message import MESSAGE, REPLY
 from tenure.core.rules import Rules
 from tenure.core.run import LIVE_RUNS, RUN
+from tenure.core.schedule import OCCURRENCE, SCHEDULE
 from tenure.core.session import SESSION
 from tenure.errors import ConfigError
 from tenure.ports.clock import Ids
@@ -94,6 +95,8 @@ def schema(db: sqlite3.Connection, table: str) -> str:
         ("run", RUN.check("state")),
         ("message", f"role <> 'user' OR {MESSAGE.check('state')}"),
         ("message", f"role <> 'assistant' OR {REPLY.check('state')}"),
+        ("schedule", SCHEDULE.check("state")),
+        ("occurrence", OCCURRENCE.check("state")),
         ("api_key", "role IN ('admin', 'operator', 'member', 'viewer')"),
     ],
 )

@@ -22,8 +22,11 @@ from tenure.core.event import (
     QueueReleased,
     ReasoningCompleted,
     ReasoningDelta,
+    RecallChanged,
     RecallDeferred,
     RecallFired,
+    RecallMissed,
+    RecallRetrying,
     RecallScheduled,
     RecallSkipped,
     RunFinished,
@@ -102,6 +105,8 @@ SAMPLES: list[tuple[str, Event, object]] = [
             interrupts="run_2",
             rolls_back="run_3",
             fallback="runner_takes_no_steering",
+            occurrence="sch_1@2026-11-21T00:00:00.000000Z",
+            reminder=True,
         ),
         {
             "message_id": "msg_1",
@@ -114,6 +119,8 @@ SAMPLES: list[tuple[str, Event, object]] = [
             "interrupts": "run_2",
             "rolls_back": "run_3",
             "fallback": "runner_takes_no_steering",
+            "occurrence": "sch_1@2026-11-21T00:00:00.000000Z",
+            "reminder": True,
         },
     ),
     (
@@ -342,6 +349,21 @@ SAMPLES: list[tuple[str, Event, object]] = [
         "recall.skipped",
         RecallSkipped(schedule_id="sch_1", occurrence="occ_1", due_at=DUE, reason="overlap"),
         {"schedule_id": "sch_1", "occurrence": "occ_1", "due_at": DUE, "reason": "overlap"},
+    ),
+    (
+        "recall.missed",
+        RecallMissed(schedule_id="sch_1", count=2, first=DUE, last=DUE, reason="late"),
+        {"schedule_id": "sch_1", "count": 2, "first": DUE, "last": DUE, "reason": "late"},
+    ),
+    (
+        "recall.retrying",
+        RecallRetrying(schedule_id="sch_1", occurrence="occ_1", attempt=2, retry_at=DUE),
+        {"schedule_id": "sch_1", "occurrence": "occ_1", "attempt": 2, "retry_at": DUE},
+    ),
+    (
+        "recall.changed",
+        RecallChanged(schedule_id="sch_1", status="paused", by="ada", reason="asked", next_at=DUE),
+        {"schedule_id": "sch_1", "status": "paused", "by": "ada", "reason": "asked", "next_at": DUE},
     ),
     (
         "grant.reduced",

@@ -6,7 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenure.core.grant import (
+    ANY,
     HISTORY,
+    NOTHING,
+    Budget,
     Descriptor,
     Grant,
     Policy,
@@ -16,6 +19,7 @@ from tenure.core.grant import (
     make_grant,
 )
 from tenure.core.principal import Author, Role
+from tenure.core.tool import ALWAYS, ApprovalRule, Condition, ToolTerms
 from tests.core.properties import properties
 
 ADA = Author(tenant="acme", user="ada", role=Role.MEMBER)
@@ -137,3 +141,88 @@ def test_a_grant_cannot_be_changed() -> None:
 
     with pytest.raises(AttributeError):
         setattr(grant, "apis", ("everything",))  # noqa: B010 (a type checker refuses the plain form)
+
+
+# --- the cap of what a run scheduled
+
+
+def capping(
+    *apis: str,
+    deadline_s: float | None = None,
+    attempts: int = 5,
+    resources: tuple[str, ...] = (),
+    operations: tuple[str, ...] | None = None,
+    tools: tuple[ToolTerms, ...] = (),
+    budget: Budget | None = None,
+) -> Terms:
+    """The terms of an agent with these rights."""
+    return Terms(
+        agent="greeter",
+        descriptor=Descriptor(runner="python", permissions=ANY, resources={"model": ANY}),
+        policy=Policy(
+            apis=apis,
+            deadline_s=deadline_s,
+            max_attempts=attempts,
+            resources={"model": resources},
+            operations={} if operations is None else {"model": operations},
+            budget=budget,
+        ),
+        tools=tools,
+    )
+
+
+@pytest.mark.sources("P7")
+@properties
+@given(names, names)
+def test_under_a_cap_nothing_is_allowed_that_either_lacks(
+    policy: frozenset[str], cap: frozenset[str]
+) -> None:
+    made = make_grant(capping(*policy), ADA, cap=make_grant(capping(*cap), ADA))
+
+    assert set(made.apis) == (policy & cap) - {""}
+    assert make_grant(capping(*policy), ADA).covers(made)
+
+
+def test_a_cap_shortens_deadlines_and_attempts_and_never_extends_them() -> None:
+    low, high = capping(deadline_s=60.0, attempts=2), capping(deadline_s=90.0, attempts=7)
+    for terms_now, terms_then in ((low, high), (high, low)):
+        made = make_grant(terms_now, ADA, cap=make_grant(terms_then, ADA))
+        assert (made.deadline_s, made.max_attempts) == (60.0, 2)
+    assert make_grant(capping(), ADA, cap=make_grant(low, ADA)).deadline_s == 60.0
+
+
+def test_a_cap_narrows_what_may_be_done_with_resources() -> None:
+    wide, narrow = capping(resources=("a", "b")), capping(resources=("b", "c"), operations=("read",))
+    for terms_now, terms_then in ((wide, narrow), (narrow, wide)):
+        made = make_grant(terms_now, ADA, cap=make_grant(terms_then, ADA))
+        assert (made.resources, made.operations) == ({"model": ("b",)}, {"model": ("read",)})
+
+
+def test_where_people_were_asked_under_the_cap_they_are_asked_still() -> None:
+    free, asks = ToolTerms(name="mail", source="x"), ToolTerms(name="mail", source="x", approval=ALWAYS)
+    for now, then in ((free, asks), (asks, free)):
+        made = make_grant(capping(tools=(now,)), ADA, cap=make_grant(capping(tools=(then,)), ADA))
+        assert made.tools == (asks,)
+
+
+def test_where_people_are_asked_more_often_by_now_they_are_asked_as_often_under_a_cap() -> None:
+    def paid(rule: ApprovalRule) -> ToolTerms:
+        return ToolTerms(name="pay", source="x", approval=rule)
+
+    over = ApprovalRule(when={"amount": Condition(gt=100)})
+    abroad = ApprovalRule(when={"country": Condition(ne="DE")})
+    for now, then, both in ((ALWAYS, over, ALWAYS), (over, over, over), (over, abroad, ALWAYS)):
+        made = make_grant(capping(tools=(paid(now),)), ADA, cap=make_grant(capping(tools=(paid(then),)), ADA))
+        assert made.tools == (paid(both),)
+
+
+def test_a_budget_of_the_cap_holds_where_there_is_no_other() -> None:
+    cap = make_grant(capping(budget=Budget(tokens=5)), ADA)
+
+    assert make_grant(capping(), ADA, cap=cap).budget == Budget(tokens=5)
+
+
+def test_the_cap_of_a_schedule_that_is_gone_allows_nothing() -> None:
+    full = capping("history", "recalls", resources=("a",), tools=(ToolTerms(name="mail", source="x"),))
+
+    assert make_grant(full, ADA, cap=NOTHING).names() == frozenset()

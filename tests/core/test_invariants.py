@@ -26,7 +26,7 @@ from tenure.core.evidence import (
     StoredRun,
 )
 from tenure.core.invariants import MEANING, Invariant, check, check_absent
-from tests.core import faults_of_decisions
+from tests.core import faults_of_decisions, faults_of_recalls
 from tests.core.book import FINISHED, PARENT, SESSION, admitted, reply, said, started, talk, user
 from tests.core.faults import FAULTS, Fault, file_row, with_files
 
@@ -135,6 +135,16 @@ def test_a_run_that_waits_for_a_person_and_then_goes_on_breaks_nothing() -> None
     went_on.add(faults_of_decisions.ENDED, "r1")
     assert broken(faults_of_decisions.with_rows(waits)[0]) == set()
     assert broken(faults_of_decisions.done(went_on)[0]) == set()
+
+
+def test_schedules_and_what_became_of_their_instants_break_nothing() -> None:
+    for stored in faults_of_recalls.whole_recalls():
+        assert sentences(stored) == []
+
+
+def test_the_schedules_of_a_deleted_session_may_be_gone() -> None:
+    stored, _ = faults_of_recalls.schedule_without_a_row()
+    assert Invariant.RECALLS not in broken(msgspec.structs.replace(stored, state="deleted"))
 
 
 @pytest.mark.parametrize(("invariant", "sentence", "fault"), FAULTS, ids=[f[2].__name__ for f in FAULTS])

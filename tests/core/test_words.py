@@ -91,6 +91,7 @@ def test_the_default_limits_are_those_of_the_contract() -> None:
         "live_runs": 256,
         "live_runs_per_user": 64,
         "queued_messages_per_session": 100,
+        "schedules_per_user": 1_000,
         "streams_per_user": 1_000,
         "commands_per_minute": None,
         "approval_ttl_s": 86_400,

@@ -18,6 +18,7 @@ WALKS = {
     "read_figures": "counts for stats, on a reader",
     "retirable": "retention, on a reader",
     "run_orphans": "once, when a host starts",
+    "schedule_figures": "counts for stats, by an index, on a reader",
     "search_pending": "the index of messages that can't be searched yet, a few at a time",
     "strand_loose": "strands that wait to be freed",
     "usage_days": "pages of an index, on a reader",

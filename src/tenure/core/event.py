@@ -40,10 +40,19 @@ class Parent(Fact, frozen=True, kw_only=True):
 
 
 class Trigger(Fact, frozen=True, kw_only=True):
-    """What made a run start. `kind` is message, recall, event or command."""
+    """What made a run start. `kind` is message, recall, event or command.
+
+    `id` is that of the message, but of a recall it is the schedule's; then `message_id` names the message.
+    """
 
     kind: str
     id: str
+    message_id: str | None = None
+
+    @property
+    def message(self) -> str:
+        """The id of the message that the run took."""
+        return self.message_id or self.id
 
 
 class SessionCreated(Fact, frozen=True, kw_only=True, omit_defaults=False):
@@ -86,7 +95,11 @@ class SessionDeleted(Fact, frozen=True, kw_only=True):
 
 
 class MessageAdmitted(Fact, frozen=True, kw_only=True):
-    """A message was accepted, and this is what was decided about it."""
+    """A message was accepted, and this is what was decided about it.
+
+    `occurrence` is that of the schedule which it was made of, also where it is tried again. A `reminder` is
+    said as it stands.
+    """
 
     message_id: str
     actor: Actor
@@ -98,6 +111,8 @@ class MessageAdmitted(Fact, frozen=True, kw_only=True):
     interrupts: str | None = None
     rolls_back: str | None = None
     fallback: str | None = None
+    occurrence: str | None = None
+    reminder: bool = False
 
 
 class MessageUpdated(Fact, frozen=True, kw_only=True):
@@ -341,6 +356,35 @@ class RecallScheduled(Fact, frozen=True, kw_only=True):
     explanation: str = ""
 
 
+class RecallChanged(Fact, frozen=True, kw_only=True):
+    """A schedule rests, goes on, was edited, or is over, and why. Without `next_at` nothing comes."""
+
+    schedule_id: str
+    status: str
+    by: str
+    reason: str
+    next_at: str | None = None
+
+
+class RecallMissed(Fact, frozen=True, kw_only=True):
+    """Occurrences passed while nobody looked, and won't be made up for."""
+
+    schedule_id: str
+    count: int
+    first: str
+    last: str
+    reason: str
+
+
+class RecallRetrying(Fact, frozen=True, kw_only=True):
+    """The run of an occurrence failed, and it is admitted again later."""
+
+    schedule_id: str
+    occurrence: str
+    attempt: int
+    retry_at: str
+
+
 class RecallFired(Fact, frozen=True, kw_only=True):
     """A scheduled run is due and was admitted."""
 
@@ -442,6 +486,9 @@ Event: TypeAlias = (
     | TranscriptCompacted
     | SessionForked
     | RecallScheduled
+    | RecallChanged
+    | RecallMissed
+    | RecallRetrying
     | RecallFired
     | RecallDeferred
     | RecallSkipped
@@ -490,6 +537,9 @@ EVENTS: dict[str, type[Event]] = {
     "recall.fired": RecallFired,
     "recall.deferred": RecallDeferred,
     "recall.skipped": RecallSkipped,
+    "recall.missed": RecallMissed,
+    "recall.retrying": RecallRetrying,
+    "recall.changed": RecallChanged,
     "grant.reduced": GrantReduced,
     "effect.resolved": EffectResolved,
     "queue.held": QueueHeld,

@@ -65,6 +65,29 @@ class StoredValue(NamedTuple):
     line: str
 
 
+class StoredSchedule(NamedTuple):
+    """The row of a schedule. `unlisted` missed and `trimmed` admitted occurrences of it have no row."""
+
+    schedule_id: str
+    state: str
+    unlisted: int
+    trimmed: int
+
+
+class StoredOccurrence(NamedTuple):
+    """The row of an occurrence. `retries` says whether another run is to come."""
+
+    occurrence: str
+    schedule_id: str
+    state: str
+    manual: bool
+    message_id: str | None
+    run_id: str | None
+    outcome: str | None
+    attempts: int
+    retries: bool
+
+
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is stored of one session, read at one moment.
 
@@ -87,6 +110,8 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     values: tuple[StoredValue, ...] = ()
     approvals: tuple[StoredApproval, ...] = ()
     calls: tuple[StoredCall, ...] = ()
+    schedules: tuple[StoredSchedule, ...] = ()
+    occurrences: tuple[StoredOccurrence, ...] = ()
 
 
 class Acknowledged(NamedTuple):

@@ -10,11 +10,14 @@ from enum import StrEnum
 
 import msgspec
 
-from tenure.core.principal import Author, includes
-from tenure.core.tool import ApprovalRule, ToolTerms
+from tenure.core.principal import Author, Role, includes
+from tenure.core.tool import ALWAYS, NEVER, ApprovalRule, ToolTerms
 
 HISTORY = "history"
 """The right to read the session's transcript."""
+
+RECALLS = "recalls"
+"""The right to make schedules in the session."""
 
 ANY = ("*",)
 """What a runner asks for that takes whatever the operator allows."""
@@ -84,7 +87,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     with those of a type, anything where none are given; `storage` names storage areas.
     """
 
-    apis: tuple[str, ...] = (HISTORY,)
+    apis: tuple[str, ...] = (HISTORY, RECALLS)
     tools: tuple[str, ...] = ()
     approvals: dict[str, ApprovalRule] = {}
     state: StatePolicy = StatePolicy()
@@ -199,8 +202,71 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
         return mine == ANY or kind not in other.resources or (others != ANY and set(others) <= set(mine))
 
 
-def make_grant(terms: Terms, author: Author, deadline_s: float | None = None) -> Grant:
-    """The grant of a run that `author`'s message starts. A message may only shorten the deadline."""
+NOTHING = Grant(
+    agent="",
+    runner="",
+    author=Author(tenant="", user="", role=Role.VIEWER),
+    apis=(),
+    deadline_s=None,
+    idle_s=None,
+    max_output_bytes=Policy().max_output_bytes,
+    max_attempts=Policy().max_attempts,
+)
+"""The cap that allows nothing."""
+
+
+def make_grant(
+    terms: Terms, author: Author, deadline_s: float | None = None, cap: Grant | None = None
+) -> Grant:
+    """The grant of a run that `author`'s message starts. A message may only shorten the deadline.
+
+    `cap` is the grant of the run that made its schedule, where a run did: nothing goes beyond that.
+    """
+    grant = _made(terms, author, deadline_s)
+    return grant if cap is None else _capped(grant, cap)
+
+
+def _capped(grant: Grant, cap: Grant) -> Grant:
+    """What is allowed by both. Where people are asked under the cap, they are asked still."""
+    both = grant.without(grant.names() - cap.names())
+    rules = {tool.name: tool.approval for tool in cap.tools}
+    return msgspec.structs.replace(
+        both,
+        deadline_s=_least(grant.deadline_s, cap.deadline_s),
+        idle_s=_least(grant.idle_s, cap.idle_s),
+        max_output_bytes=min(grant.max_output_bytes, cap.max_output_bytes),
+        max_attempts=min(grant.max_attempts, cap.max_attempts),
+        tools=tuple(
+            msgspec.structs.replace(tool, approval=_stricter(tool.approval, rules[tool.name]))
+            for tool in both.tools
+        ),
+        operations={**cap.operations, **_narrowed(grant.operations, cap.operations)},
+        budget=grant.budget or cap.budget,
+    )
+
+
+def _stricter(one: ApprovalRule, other: ApprovalRule) -> ApprovalRule:
+    """A rule that asks whenever one of the two does: of two different conditions only `always` does."""
+    if one == other or other == NEVER:
+        return one
+    return other if one == NEVER else ALWAYS
+
+
+def _least(one: float | None, other: float | None) -> float | None:
+    return min((s for s in (one, other) if s is not None), default=None)
+
+
+def _narrowed(
+    operations: dict[str, tuple[str, ...]], cap: dict[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """What may be done with the resources of each type, where either of two grants says so."""
+    return {
+        kind: allowed if cap.get(kind, ANY) == ANY else _both(cap[kind], allowed)
+        for kind, allowed in operations.items()
+    }
+
+
+def _made(terms: Terms, author: Author, deadline_s: float | None) -> Grant:
     policy, asked = terms.policy, terms.descriptor
     # As floats, because 600 and 600.0 would have different digests, and only one survives storage.
     limits = [float(s) for s in (policy.deadline_s, deadline_s) if s is not None]

@@ -9,7 +9,7 @@ MessageId = NewType("MessageId", str)
 KeyId = NewType("KeyId", str)
 
 SESSION, RUN, MESSAGE, KEY = "ses_", "run_", "msg_", "key_"
-APPROVAL, EFFECT, ARTIFACT = "apr_", "eff_", "art_"
+APPROVAL, EFFECT, ARTIFACT, SCHEDULE = "apr_", "eff_", "art_", "sch_"
 
 _HEX = re.compile(r"[0-9a-f]{32}\Z")
 

@@ -13,6 +13,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     live_runs: int = 256
     live_runs_per_user: int = 64
     queued_messages_per_session: int = 100
+    schedules_per_user: int = 1_000
     streams_per_user: int = 1_000
     commands_per_minute: int | None = None
     approval_ttl_s: int = 86_400

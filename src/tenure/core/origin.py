@@ -33,10 +33,20 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     platform_capabilities: dict[str, object] = {}
 
 
+class Recalled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The occurrence of a schedule that a message was made of. A reminder is said as it stands."""
+
+    schedule_id: str
+    occurrence: str
+    due_at: str
+    reminder: bool = False
+
+
 class Origin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The event that a message was made of. `trigger` is the kind of run that it starts."""
 
     trigger: str = "message"
+    recall: Recalled | None = None
     event_id: str | None = None
     event_type: str = "message.received"
     event_time: str | None = None

@@ -448,7 +448,7 @@ def seeded(lines: dict[Scope, dict[str, bytes]], policy: StatePolicy, setting: S
     known = seed(setting, Scope.CONVERSATION, EXTERNAL_ID)
     if policy.enabled and Scope.CONVERSATION in policy.scopes and known is not None:
         lines.setdefault(Scope.CONVERSATION, {}).setdefault(EXTERNAL_ID, msgspec.json.encode(known))
-    return Snapshot(lines)
+    return Snapshot(lines) if lines else NO_STATE
 
 
 def seed(setting: Setting, scope: Scope, key: str) -> str | None:

@@ -26,6 +26,7 @@ from tenure.core.event import (
     MessagePromoted,
     MessageUpdated,
     MessageWithdrawn,
+    RecallScheduled,
     RunFinished,
     RunInterrupting,
     RunResumed,
@@ -280,7 +281,7 @@ def changes(event: Event | Unknown, run_id: str | None, *, opens: bool = False) 
         case MessageWithdrawn(message_id=message_id):
             return (Withdrawn(message_id),)
         case RunStarted(trigger=trigger) if run_id:
-            taken = Entered(trigger.id, run_id, trigger.kind != _COMMAND)
+            taken = Entered(trigger.message, run_id, trigger.kind != _COMMAND)
             return (Moved(run_id, RunState.RUNNING), taken, Booked(run_id, A_RUN))
         case RunRetried(attempt=attempt) if run_id:
             return (Superseded(run_id, attempt),)
@@ -323,6 +324,8 @@ def _of_history(event: Event | Unknown, run_id: str | None) -> tuple[Change, ...
             return (Left(run_id, "", event.call_id),)
         case StateUpdated() if run_id:
             return (Left(run_id, f"state {event.scope}/{event.key}"),)
+        case RecallScheduled() if run_id:
+            return (Left(run_id, f"schedule {event.schedule_id}"),)
         case TranscriptUndone():
             return (Undone(event.run_ids, event.message_ids),)
         case TranscriptRedone():
@@ -376,6 +379,9 @@ class Transcript:
         self.approvals: dict[str, ApprovalState] = {}
         self.summaries: list[Summary] = []
         self._text: dict[str, list[str]] = {}
+        self._of_run: dict[str, list[Item]] = {}
+        """What a run was ever said to have, so that its end doesn't go through the whole session."""
+        self._joiners: dict[str, list[Item]] = {}
 
     @classmethod
     def fold(cls, journal: Iterable[Recorded]) -> "Transcript":
@@ -425,21 +431,15 @@ class Transcript:
             case Forked():
                 self.branch()
             case Admitted():
-                self.items[change.message_id] = Item(
-                    change.message_id,
-                    Role.USER,
-                    change.content,
-                    change.run_id,
-                    change.state,
-                    joined=change.into,
-                )
+                self._admit(change)
             case Edited(message_id=message_id, content=content):
                 self.items[message_id].content = content
             case Promoted():
                 self._promote(change)
             case Consumed(message_id=message_id, run_id=run_id):
                 item = self.items[message_id]
-                item.run_id, item.entered_seq = run_id, seq
+                item.entered_seq = seq
+                self._give(item, run_id)
                 self._take_joined(item)
                 self._signal(item, MessageSignal.TAKE)
             case Entered():
@@ -447,8 +447,8 @@ class Transcript:
             case Withdrawn(message_id=message_id):
                 self._signal(self.items[message_id], MessageSignal.WITHDRAW)
             case Opened():
-                self.items[change.message_id] = Item(
-                    change.message_id, Role.ASSISTANT, "", change.run_id, ReplyState.STREAMING, seq
+                self._keep(
+                    Item(change.message_id, Role.ASSISTANT, "", change.run_id, ReplyState.STREAMING, seq)
                 )
             case Closed():
                 self._close(change, seq)
@@ -469,11 +469,28 @@ class Transcript:
             case Discarded(file_id=file_id):
                 del self.files[file_id]
 
+    def _admit(self, change: Admitted) -> None:
+        said = Item(change.message_id, Role.USER, change.content, change.run_id, change.state)
+        said.joined = change.into
+        self._keep(said)
+
+    def _keep(self, item: Item) -> None:
+        self.items[item.message_id] = item
+        self._give(item, item.run_id)
+        if item.joined is not None:
+            self._joiners.setdefault(item.joined, []).append(item)
+
+    def _give(self, item: Item, run_id: str | None) -> None:
+        """The message is of this run from here on."""
+        item.run_id = run_id
+        if run_id is not None:
+            self._of_run.setdefault(run_id, []).append(item)
+
     def _enter(self, change: Entered, seq: int) -> None:
         item = self.items.get(change.message_id)
         if item is None:
             return
-        item.run_id = change.run_id
+        self._give(item, change.run_id)
         self._take_joined(item)
         if item.status == MessageState.SETTLED:
             # A run that is tried again takes the same message, which keeps its place.
@@ -484,9 +501,9 @@ class Transcript:
 
     def _take_joined(self, item: Item) -> None:
         """What joined a message has its run, and so its outcome: the last one, if it is tried again."""
-        for other in self.items.values():
-            if other.joined == item.message_id and other.status != MessageState.WITHDRAWN:
-                other.run_id = item.run_id
+        for other in self._joiners.get(item.message_id, ()):
+            if other.status != MessageState.WITHDRAWN:
+                self._give(other, item.run_id)
 
     def _turn(self, change: Undone | Redone, *, undone: bool) -> None:
         for message_id in change.message_ids:
@@ -506,26 +523,27 @@ class Transcript:
                 self._signal(item, MessageSignal.SETTLE)
         self.inherited_files = frozenset(self.files)
         self.runs, self.approvals, self._text = {}, {}, {}
+        self._of_run, self._joiners = {}, {}
 
     def _promote(self, change: Promoted) -> None:
         item = self.items[change.message_id]
-        item.run_id = change.run_id
+        self._give(item, change.run_id)
         if change.steers:
             self._signal(item, MessageSignal.STEER)
         elif item.status == MessageState.STEERED:
             self._signal(item, MessageSignal.PROMOTE)
 
     def _close(self, change: Closed, seq: int) -> None:
-        item = self.items.setdefault(
-            change.message_id,
-            Item(change.message_id, Role.ASSISTANT, "", change.run_id, change.state, seq),
-        )
+        item = self.items.get(change.message_id)
+        if item is None:
+            item = Item(change.message_id, Role.ASSISTANT, "", change.run_id, change.state, seq)
+            self._keep(item)
         item.content, item.status = change.content, change.state
         self._text.pop(change.message_id, None)
 
     def _supersede(self, run_id: str) -> None:
         self.runs[run_id] = RunState.RUNNING
-        for item in self.items.values():
+        for item in self._of_run.get(run_id, ()):
             if item.run_id == run_id and item.role is Role.ASSISTANT:
                 item.superseded = True
                 if item.status == ReplyState.STREAMING:
@@ -533,7 +551,7 @@ class Transcript:
 
     def _end(self, change: Ended) -> None:
         self.runs[change.run_id] = change.state
-        for item in self.items.values():
+        for item in self._of_run.pop(change.run_id, ()):
             taken = item.role is Role.USER and item.run_id == change.run_id
             if taken and MESSAGE.allows(MessageState(item.status), MessageSignal.SETTLE):
                 self._signal(item, MessageSignal.SETTLE)

@@ -238,7 +238,11 @@ class WhoAmI(View, frozen=True, kw_only=True):
 
 
 class Stats(View, frozen=True, kw_only=True):
-    """Live figures of one host, the same that its metrics show."""
+    """Live figures of one host, the same that its metrics show.
+
+    `schedules` counts them by status, `recalls` the occurrences that were admitted since the host started;
+    `recall_p50_ms` and `recall_p99_ms` tell how late the latest thousand were that came on time.
+    """
 
     sessions: int
     open_sessions: int
@@ -246,6 +250,10 @@ class Stats(View, frozen=True, kw_only=True):
     queued_runs: int
     streams: int
     events: int
+    schedules: dict[str, int]
+    recalls: int
+    recall_p50_ms: float
+    recall_p99_ms: float
     commits: int
     commit_p50_ms: float
     commit_p99_ms: float

@@ -22,6 +22,7 @@ from tenure.core.command import (
     UpdateSession,
 )
 from tenure.core.entry import Entry
+from tenure.core.event import Event
 from tenure.core.evidence import Stored
 from tenure.core.moment import Micros
 from tenure.core.origin import API, Origin
@@ -48,6 +49,7 @@ from tenure.ports.events import EventActs
 from tenure.ports.files import FileActs
 from tenure.ports.history import HistoryActs
 from tenure.ports.limits import LimitActs
+from tenure.ports.schedules import ScheduleActs
 from tenure.ports.states import States
 
 
@@ -93,7 +95,8 @@ class Ground(NamedTuple):
 class Admission(NamedTuple):
     """A message to be admitted, with the fresh ids that it may need.
 
-    `lease` is None on a host that takes no runs; the run then waits for another host.
+    `lease` is None on a host that takes no runs; the run then waits for another host. `heralds` stand right
+    before its `message.admitted`.
     """
 
     stamp: Stamp
@@ -103,6 +106,7 @@ class Admission(NamedTuple):
     run_id: str
     lease: Lease | None
     origin: Origin = API
+    heralds: tuple[Event, ...] = ()
 
 
 class Append(NamedTuple):
@@ -201,6 +205,8 @@ class Store(Protocol):
     def limits(self) -> LimitActs: ...
     @property
     def checkpoints(self) -> CheckpointActs: ...
+    @property
+    def schedules(self) -> ScheduleActs: ...
 
     def on_commit(self, listener: Callable[[Block], None]) -> None:
         """Who gets each committed block, in the event loop."""

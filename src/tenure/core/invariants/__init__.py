@@ -12,6 +12,7 @@ from tenure.core.invariants.decisions import approvals, effects, waiting
 from tenure.core.invariants.history import undo_order
 from tenure.core.invariants.meaning import MEANING, Invariant, Violation
 from tenure.core.invariants.messages import message_outcome, queue_order, steering
+from tenure.core.invariants.recalls import recalls
 from tenure.core.invariants.rows import file_rows, message_rows, owners, run_rows, summary_rows
 from tenure.core.invariants.runs import grant, one_live_run, open_ends, run_end, run_start, stopped, words
 from tenure.core.invariants.sessions import birth, deleted, session_row
@@ -71,6 +72,7 @@ _RULES: dict[Invariant, Callable[[Case], Faults]] = {
     Invariant.RUNS: run_rows,
     Invariant.FILES: file_rows,
     Invariant.STATE: state_rows,
+    Invariant.RECALLS: recalls,
     Invariant.OWNERS: owners,
 }
 

@@ -35,6 +35,7 @@ class Invariant(StrEnum):
     RUNS = "runs"
     FILES = "files"
     STATE = "state"
+    RECALLS = "recalls"
     OWNERS = "owners"
     COUNTERS = "counters"
 
@@ -67,6 +68,7 @@ MEANING: dict[Invariant, str] = {
     Invariant.RUNS: "The run rows are what the journal folds to.",
     Invariant.FILES: "The file rows are what the journal folds to; a fork may lack what was deleted since.",
     Invariant.STATE: "The values of a session's own state are those that its journal tells of.",
+    Invariant.RECALLS: "An occurrence fires once, with its message, and ends as its run does.",
     Invariant.OWNERS: "Whatever is said to run has an owner that lives.",
     Invariant.COUNTERS: "Counters equal a recount.",
 }

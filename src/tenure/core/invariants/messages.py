@@ -52,7 +52,7 @@ def _outcomes(recorded: Recorded) -> list[tuple[str, str]]:
         case MessageWithdrawn(message_id=message_id):
             return [(message_id, "withdrawn")]
         case RunStarted(trigger=trigger):
-            return [(trigger.id, f"taken by the run {recorded.run_id}")]
+            return [(trigger.message, f"taken by the run {recorded.run_id}")]
         case SteeringConsumed(message_ids=message_ids, redelivered=False):
             return [(message_id, f"taken by the run {recorded.run_id}") for message_id in message_ids]
         case _:
@@ -101,9 +101,9 @@ class _Queue:
             case MessageWithdrawn(message_id=message_id):
                 self._remove(message_id)
             case RunStarted(trigger=trigger):
-                self._remove(trigger.id)
-                self.taken.add(trigger.id)
-                self.direct.discard(trigger.id)
+                self._remove(trigger.message)
+                self.taken.add(trigger.message)
+                self.direct.discard(trigger.message)
                 self.fronts = set()
             case _:
                 return
@@ -135,7 +135,7 @@ def queue_order(case: Case) -> Faults:
     queue = _Queue()
     for recorded in case.own:
         if isinstance(recorded.event, RunStarted):
-            message_id = recorded.event.trigger.id
+            message_id = recorded.event.trigger.message
             waits = message_id in queue.waiting or (message_id in queue.direct and queue.waiting)
             if queue.held and message_id not in queue.taken:
                 yield f"The run {recorded.run_id} started while the queue was held.", (recorded.seq,)

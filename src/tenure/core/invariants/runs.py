@@ -24,8 +24,8 @@ def run_start(case: Case) -> Faults:
             admitted.add(recorded.event.message_id)
         elif isinstance(recorded.event, RunStarted):
             trigger = recorded.event.trigger
-            if trigger.kind == "message" and trigger.id not in admitted:
-                yield f"The run {recorded.run_id} started for the unknown {trigger.id}.", (recorded.seq,)
+            if trigger.kind == "message" and trigger.message not in admitted:
+                yield f"The run {recorded.run_id} started for the unknown {trigger.message}.", (recorded.seq,)
     for recorded, run_id, life in lives(case.own):
         sentence = _wrong_start(recorded, run_id, life)
         if sentence:

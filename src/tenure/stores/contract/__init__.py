@@ -18,12 +18,15 @@ from tenure.stores.contract.interrupts import InterruptCases
 from tenure.stores.contract.journals import JournalCases
 from tenure.stores.contract.keys import KeyCases
 from tenure.stores.contract.limits import LimitCases
+from tenure.stores.contract.occurrences import AskedCases, FiringCases, RightsCases
+from tenure.stores.contract.outcomes import OutcomeCases, SessionOfRecallCases
 from tenure.stores.contract.own_calls import CheckpointCases, OwnCallCases
 from tenure.stores.contract.policies import PolicyCases, ReductionCases, SteeringCases
 from tenure.stores.contract.queues import QueueCases, RetryCases
 from tenure.stores.contract.reads import ReadCases
 from tenure.stores.contract.recoveries import RecoveryCases
 from tenure.stores.contract.retention import RetentionCases
+from tenure.stores.contract.schedules import ChangingCases, ListingCases, MadeByRunCases, MakingCases
 from tenure.stores.contract.search import SearchCases
 from tenure.stores.contract.sessions import SessionCases
 from tenure.stores.contract.settlements import SettlementCases
@@ -68,5 +71,14 @@ class StoreContract(
     CheckpointCases,
     FrontDoorCases,
     StateCases,
+    MakingCases,
+    MadeByRunCases,
+    ChangingCases,
+    ListingCases,
+    FiringCases,
+    RightsCases,
+    AskedCases,
+    OutcomeCases,
+    SessionOfRecallCases,
 ):
     """All cases. Every case ends with the invariant checker over every session that it made."""

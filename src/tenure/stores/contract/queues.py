@@ -1,19 +1,25 @@
 """Cases: messages that wait are edited, sent now, moved to the front, withdrawn; failed runs tried again."""
 
+import msgspec
 import pytest
 
 from tenure.core.command import ChangeMessage, Promotion, RetryRun, SendMessage
 from tenure.core.event import MessagePromoted, MessageUpdated, MessageWithdrawn, RunFinished, RunStarted
+from tenure.core.grant import grant_digest
 from tenure.core.ids import RUN
 from tenure.core.limits import Limits
 from tenure.core.message import BusyPolicy
+from tenure.core.principal import Author, Role
 from tenure.core.run import RunState
+from tenure.core.tool import ToolTerms
 from tenure.core.view import MessageInfo, MessageReceipt
 from tenure.errors import Code, TenureError
 from tenure.ports.store import Answer, Start, Wake
-from tenure.stores.contract.policies import STEERED, busy, ended, waiting_texts
+from tenure.stores.contract.policies import OPERATOR, STEERED, busy, ended, said, waiting_texts
 from tenure.stores.contract.stage import BOB, Cases, Stage, Stages, refusal
 
+PAY = ToolTerms(name="pay", source="python:shop:pay", role=Role.OPERATOR)
+LOOK = ToolTerms(name="look", source="python:shop:look")
 MISSING = "msg_" + "0" * 32
 
 
@@ -55,6 +61,49 @@ class QueueCases(Cases):
             message_id=message_id, content="uno", by="ada"
         )
         assert await ended(stage, start) == "uno"
+
+    @pytest.mark.sources("P8")
+    async def test_words_that_a_weaker_person_changed_get_no_more_than_that_person_may(
+        self, stages: Stages
+    ) -> None:
+        stage = await stages.open(agents=[msgspec.structs.replace(STEERED, tools=(PAY, LOOK))])
+        await stage.key(OPERATOR)
+        start = await stage.begin()
+        sent = await stage.send(start.session_id, "pay", by=OPERATOR)
+        await change(stage, start.session_id, sent.receipt.message_id, ChangeMessage(content="pay me"))
+        settled = await stage.settle(start.run_id)
+        (following,) = settled.wake.starts
+        assert (following.content, following.grant.author) == (
+            "pay me",
+            Author(tenant="acme", user="olga", role=Role.MEMBER),
+        )
+        assert (following.grant.tool("pay"), following.grant.tool("look")) == (None, LOOK)
+
+    @pytest.mark.sources("P8")
+    async def test_a_run_that_waits_for_a_slot_loses_what_whoever_changes_its_message_may_not(
+        self, stages: Stages
+    ) -> None:
+        agents = [msgspec.structs.replace(STEERED, tools=(PAY, LOOK))]
+        stage = await stages.open(Limits(live_runs=1), agents=agents)
+        await stage.key(OPERATOR)
+        await stage.begin("blocks")
+        session_id = await stage.open()
+        sent = await stage.send(session_id, "pay", by=OPERATOR)
+        await change(stage, session_id, sent.receipt.message_id, ChangeMessage(content="pay me"))
+        info = stage.run(sent.receipt.run_id or "")
+        assert (info.grant.tool("pay"), info.grant.author.role) == (None, Role.MEMBER)
+        assert info.grant_digest == grant_digest(info.grant)
+
+    @pytest.mark.sources("P8")
+    async def test_steering_of_a_stronger_person_keeps_its_words(self, stages: Stages) -> None:
+        stage = await stages.open(agents=[msgspec.structs.replace(STEERED, tools=(PAY, LOOK))])
+        await stage.key(OPERATOR)
+        start = await stage.begin(by=OPERATOR)
+        sent = await stage.send(start.session_id, said("pay", BusyPolicy.STEER), by=OPERATOR)
+        assert sent.receipt.disposition == "steered"
+        with pytest.raises(TenureError) as caught:
+            await change(stage, start.session_id, sent.receipt.message_id, ChangeMessage(content="pay me"))
+        assert caught.value.code is Code.FORBIDDEN
 
     async def test_an_edit_of_another_version_is_refused(self, stage: Stage) -> None:
         start = await busy(stage, "one")

@@ -11,7 +11,9 @@ from tenure.core.evidence import (
     StoredApproval,
     StoredCall,
     StoredFile,
+    StoredOccurrence,
     StoredRun,
+    StoredSchedule,
     StoredSpan,
     StoredValue,
 )
@@ -54,6 +56,8 @@ def audit(db: sqlite3.Connection, session_id: str) -> Stored | None:
         summaries=tuple(summaries(db, no)),
         approvals=tuple(StoredApproval(*row) for row in db.execute(SQL["audit_approvals"], {"no": no})),
         calls=tuple(StoredCall(*row) for row in db.execute(SQL["audit_effects"], {"no": no})),
+        schedules=tuple(StoredSchedule(*row) for row in db.execute(SQL["audit_schedules"], {"no": no})),
+        occurrences=tuple(occurrences(db, no)),
     )
 
 
@@ -68,6 +72,23 @@ def summaries(db: sqlite3.Connection, no: int) -> Iterator[Summary]:
         yield Summary(*summary, undone=bool(undone))
 
 
+def occurrences(db: sqlite3.Connection, no: int) -> Iterator[StoredOccurrence]:
+    """Every occurrence that came into a session, and every one of its schedules."""
+    for row in db.execute(SQL["audit_occurrences"], {"no": no}):
+        occurrence, schedule_id, state, manual, message_id, run_id, outcome, attempts, retries = row
+        yield StoredOccurrence(
+            occurrence,
+            schedule_id,
+            state,
+            bool(manual),
+            message_id,
+            run_id,
+            outcome,
+            attempts,
+            bool(retries),
+        )
+
+
 def _message(row: tuple[str, str, str, str | None, int, str, int | None, str | None, int]) -> Item:
     message_id, role, state, run_id, superseded, content, entered, joined, undone = row
     said = msgspec.json.decode(content, type=Content)
@@ -76,7 +97,14 @@ def _message(row: tuple[str, str, str, str | None, int, str, int | None, str | N
 
 def counter_faults(db: sqlite3.Connection) -> list[str]:
     """Every counter that isn't what a recount gives, and every run held by a dead host; in words."""
-    return [*_slot_faults(db), *_quota_faults(db), *_owner_faults(db), *_state_faults(db), *_event_faults(db)]
+    return [
+        *_slot_faults(db),
+        *_quota_faults(db),
+        *_owner_faults(db),
+        *_state_faults(db),
+        *_event_faults(db),
+        *_schedule_faults(db),
+    ]
 
 
 def _slot_faults(db: sqlite3.Connection) -> list[str]:
@@ -126,6 +154,19 @@ def _event_faults(db: sqlite3.Connection) -> list[str]:
         for r in rows(db, "audit_conversations")
     ]
     return [*lost, *astray]
+
+
+def _schedule_faults(db: sqlite3.Connection) -> list[str]:
+    runs = [
+        f"The schedule {r['id']} counts {r['runs']} occurrences, but {r['real_runs']} are admitted "
+        f"beside {r['trimmed']} forgotten ones."
+        for r in rows(db, "audit_schedule_runs")
+    ]
+    quotas = [
+        f"{r['tenant']}/{r['owner']} has {r['open']} schedules on the books, {r['real_open']} in fact."
+        for r in rows(db, "audit_schedule_quotas")
+    ]
+    return [*runs, *quotas]
 
 
 def _owner_faults(db: sqlite3.Connection) -> list[str]:

@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -86,9 +87,9 @@ class ThreadLane:
         self._points = connect(path, writer=False)
         self._reader = connect(path, writer=False)
         self._pages = ThreadPoolExecutor(1, "tenure-reader")
-        self._todo: deque[_Waiting] = deque()
-        self._wake = threading.Event()
+        self._todo: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._open = True
+        """False from its closing on, or from the end of its writer's thread."""
         self._thread = threading.Thread(target=self._write_all, name="tenure-writer", daemon=True)
         self._thread.start()
 
@@ -100,8 +101,7 @@ class ThreadLane:
         if not self.healthy():
             future.set_exception(_gone())
             return future
-        self._todo.append(_Waiting(act, future))
-        self._wake.set()
+        self._todo.put(_Waiting(act, future))
         return future
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
@@ -118,14 +118,14 @@ class ThreadLane:
         return self._meter.read()
 
     def healthy(self) -> bool:
-        return self._open and self._thread.is_alive()
+        return self._open
 
     def close(self) -> None:
         """Finish what waits, then close. Safe to call twice."""
         if not self._open:
             return
         self._open = False
-        self._wake.set()
+        self._todo.put(None)
         self._thread.join()
         self._pages.shutdown()
         for db in (self._points, self._reader, self._writer):
@@ -136,10 +136,8 @@ class ThreadLane:
     def _write_all(self) -> None:
         batch: list[_Waiting] = []
         try:
-            while self._open or self._todo:
-                self._wake.wait()
-                self._wake.clear()
-                batch = self._waiting()
+            while self._open or not self._todo.empty():
+                batch = _acts([self._todo.get(), *self._waiting()])
                 if batch:
                     self._commit(batch)
                     batch = []
@@ -149,9 +147,9 @@ class ThreadLane:
             self._open = False
             self._tell(self._fail, batch)
 
-    def _waiting(self) -> list[_Waiting]:
+    def _waiting(self) -> list[_Waiting | None]:
         """Everything that waits now. Taken one by one: the loop may be adding more this very moment."""
-        return [self._todo.popleft() for _ in range(len(self._todo))]
+        return [self._todo.get_nowait() for _ in range(self._todo.qsize())]
 
     def _commit(self, batch: list[_Waiting]) -> None:
         began = perf_counter()
@@ -177,8 +175,13 @@ class ThreadLane:
 
     def _fail(self, batch: list[_Waiting]) -> None:
         """The writer is gone. What it had begun, and what waits, gets an answer all the same."""
-        for waiting in (*batch, *self._waiting()):
+        for waiting in (*batch, *_acts(self._waiting())):
             resolve(waiting.future, Outcome(error=_gone()))
+
+
+def _acts(found: list[_Waiting | None]) -> list[_Waiting]:
+    """What is to be done of what was found; None only wakes the writer, so that it sees it is to end."""
+    return [waiting for waiting in found if waiting is not None]
 
 
 def resolve(future: "asyncio.Future[Any]", outcome: Outcome) -> None:

@@ -13,6 +13,7 @@ from tenure.core.effect import EFFECT
 from tenure.core.machine import G, Machine, S
 from tenure.core.message import MESSAGE
 from tenure.core.run import LIVE_RUNS, RUN, SLOT_STATES
+from tenure.core.schedule import OCCURRENCE, SCHEDULE
 from tenure.core.session import SESSION
 
 _HEADING = re.compile(r"^-- (\w+): .+$", re.MULTILINE)
@@ -31,6 +32,8 @@ SNIPPETS: dict[str, str] = {
     **dict(_guards(SESSION)),
     **dict(_guards(APPROVAL)),
     **dict(_guards(EFFECT)),
+    **dict(_guards(SCHEDULE)),
+    **dict(_guards(OCCURRENCE)),
     "run.live": RUN.among("state", LIVE_RUNS),
     "run.slot": RUN.among("state", SLOT_STATES),
 }

@@ -39,6 +39,7 @@ from tenure.ports.events import EventActs
 from tenure.ports.files import FileActs
 from tenure.ports.history import HistoryActs
 from tenure.ports.limits import LimitActs
+from tenure.ports.schedules import ScheduleActs
 from tenure.ports.states import States
 from tenure.ports.store import (
     Admission,
@@ -78,6 +79,7 @@ from tenure.stores.sqlite.histories import SqliteHistories
 from tenure.stores.sqlite.lane import Lane
 from tenure.stores.sqlite.ledgers import SqliteApprovals, SqliteEffects
 from tenure.stores.sqlite.limiting import SqliteLimits
+from tenure.stores.sqlite.scheduling import SqliteSchedules
 from tenure.stores.sqlite.states import SqliteStates
 
 SEARCH_WAITS_FOR = 50
@@ -100,6 +102,7 @@ class SqliteStore:
         self.states: States = SqliteStates(lane)
         self.limits: LimitActs = SqliteLimits(lane)
         self.checkpoints: CheckpointActs = SqliteCheckpoints(lane)
+        self.schedules: ScheduleActs = SqliteSchedules(lane, rules)
 
     @classmethod
     async def opened(cls, lane: Lane, rules: Rules, ids: Ids) -> "SqliteStore":
@@ -244,7 +247,8 @@ class SqliteStore:
         return await self._lane.write(lambda tx: runs.settle(tx, lease, settlement, self._rules))
 
     async def claim(self, lease: Lease, room: int, at: Micros) -> Wake:
-        return await self._lane.write(lambda tx: runs.claim(tx, lease, room, at, self._rules))
+        mint = partial(self._ids.new, RUN)
+        return await self._lane.write(lambda tx: runs.claim(tx, lease, room, at, self._rules, mint))
 
     async def release(self, lease: Lease, run_id: str, at: Micros, reason: str) -> None:
         mint = partial(self._ids.new, RUN)

@@ -9,6 +9,7 @@ from tenure.core.moment import Micros
 from tenure.core.run import SLOT_STATES, RunState
 from tenure.stores.sqlite.acts import slots
 from tenure.stores.sqlite.acts.history import carry_out, undo_run
+from tenure.stores.sqlite.acts.outcomes import settled
 from tenure.stores.sqlite.acts.rows import RunRow, SessionRow, message_row
 from tenure.stores.sqlite.acts.starts import withdraw
 from tenure.stores.sqlite.acts.steering import put_back
@@ -63,9 +64,14 @@ def finish(tx: Tx, session: SessionRow, run: RunRow, event: RunFinished, at: Mic
         slots.move_run(tx, run.tenant, run.author, live=-1)
     elif run.state is RunState.QUEUED:
         slots.move_run(tx, run.tenant, run.author, queued=-1)
-    steering, rollbacks = tx.one("after_run", no=session.no, run_id=run.id)
+    steering, owes, rollbacks, recalled = tx.one(
+        "after_run", no=session.no, run_id=run.id, message_id=run.message_id
+    )
     if steering:
         put_back(tx, session, at)
-    carry_out(tx, session, run.id, at)
+    if owes:
+        carry_out(tx, session, run.id, at)
+    if recalled:
+        settled(tx, session, run, RunState(event.status), at)
     if rollbacks:
         undo_run(tx, session, run.id, at)

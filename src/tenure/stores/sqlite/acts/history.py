@@ -12,6 +12,7 @@ from tenure.core.event import TranscriptUndone
 from tenure.core.history import COMMAND, Cut, Line, UndoTurns, cut, turns_back
 from tenure.core.moment import Micros
 from tenure.core.origin import Origin
+from tenure.core.recall import RECALL
 from tenure.errors import TenureError
 from tenure.stores.sqlite.acts.rows import SessionRow
 from tenure.stores.sqlite.batch import Tx
@@ -68,8 +69,6 @@ def _obligations(tx: Tx, run_id: str) -> list[UndoTurns]:
 def carry_out(tx: Tx, session: SessionRow, run_id: str, at: Micros) -> None:
     """Do what is owed at the end of a run, in the transaction that gives it its outcome."""
     owed = _obligations(tx, run_id)
-    if not owed:
-        return
     tx.must("obligation_put", id=run_id, obligation=None)
     for ask in owed:
         try:
@@ -94,8 +93,17 @@ def undo_run(tx: Tx, session: SessionRow, run_id: str, at: Micros) -> None:
 
 def is_command(tx: Tx, no: int, message_id: str) -> bool:
     """Whether a message is no message but a command that waits, or whose run is live."""
+    return _trigger(tx, no, message_id) == COMMAND
+
+
+def is_recall(tx: Tx, no: int, message_id: str) -> bool:
+    """Whether a message is an occurrence of a schedule."""
+    return _trigger(tx, no, message_id) == RECALL
+
+
+def _trigger(tx: Tx, no: int, message_id: str) -> str | None:
     row = tx.one("message_receipt", no=no, id=message_id)
-    return row is not None and msgspec.json.decode(row[2], type=Origin).trigger == COMMAND
+    return None if row is None else msgspec.json.decode(row[2], type=Origin).trigger
 
 
 def is_undone(tx: Tx, no: int, message_id: str) -> bool:

@@ -13,6 +13,7 @@ from tenure.core.history import COMMAND
 from tenure.core.message import BusyPolicy, Disposition
 from tenure.core.origin import Origin, speaker
 from tenure.core.principal import Author, Principal, author_of
+from tenure.core.recall import RECALL
 from tenure.core.rules import Rules
 from tenure.core.view import MessageReceipt
 from tenure.errors import Code, TenureError
@@ -98,7 +99,7 @@ def _own_waiting(tx: Tx, session: SessionRow, admission: Admission) -> _Own:
 def _is_of(waiter: Waiter, by: Principal, origin: Origin) -> bool:
     who = speaker(by.user, origin)
     same = who is not None and speaker(waiter.author.user, waiter.origin) == who
-    return same and waiter.author.tenant == by.tenant and waiter.origin.trigger != COMMAND
+    return same and waiter.author.tenant == by.tenant and waiter.origin.trigger not in (COMMAND, RECALL)
 
 
 def _repeated(tx: Tx, session: SessionRow, ask: SendMessage) -> MessageReceipt | None:
@@ -189,7 +190,7 @@ def _record(
         run_id=event.run_id,
         disposition=event.disposition,
         queue_position=_position(decision, at_once=at_once),
-        seq=tx.head(session.no) + 1,
+        seq=tx.head(session.no) + len(admission.heralds) + 1,
         into=event.into,
         interrupts=event.interrupts,
         rolls_back=event.rolls_back,
@@ -197,7 +198,7 @@ def _record(
     )
     place = None if at_once else _place(tx, session, decision)
     intake = Intake(author_of(who), ask.deadline_s, receipt, admission.origin, place, decision.undoes)
-    events: list[Event] = [event]
+    events: list[Event] = [*admission.heralds, event]
     if decision.into is not None:
         content = joined(message_row(tx, session.no, decision.into).content, ask.content)
         events.append(MessageUpdated(message_id=decision.into, content=content, by=who.user))
@@ -212,6 +213,7 @@ def _admitted(admission: Admission, decision: Decision, *, at_once: bool) -> Mes
     if disposition is Disposition.STARTED and not at_once:
         disposition = Disposition.QUEUED
     starts = decision.disposition is Disposition.STARTED
+    recall = admission.origin.recall
     return MessageAdmitted(
         message_id=admission.message_id,
         actor=_actor(who, admission.origin),
@@ -223,6 +225,8 @@ def _admitted(admission: Admission, decision: Decision, *, at_once: bool) -> Mes
         interrupts=decision.stops,
         rolls_back=decision.undoes,
         fallback=decision.fallback,
+        occurrence=None if recall is None else recall.occurrence,
+        reminder=recall is not None and recall.reminder,
     )
 
 

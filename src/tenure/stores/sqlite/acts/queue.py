@@ -9,8 +9,9 @@ from tenure.core.admission import Live, why_not_steered
 from tenure.core.command import ChangeMessage, Promotion
 from tenure.core.entry import entry
 from tenure.core.event import Event, MessagePromoted, MessageUpdated, QueueReleased
-from tenure.core.message import MessageState, Role
-from tenure.core.principal import Author
+from tenure.core.message import MessageState
+from tenure.core.message import Role as Speaker
+from tenure.core.principal import Author, Principal, Role, includes
 from tenure.core.rules import Rules
 from tenure.core.run import RunState
 from tenure.core.session import SessionState
@@ -19,7 +20,8 @@ from tenure.errors import Code, TenureError
 from tenure.ports.store import Lease, Stamp, Start, Wake
 from tenure.stores.sqlite.acts import slots
 from tenure.stores.sqlite.acts.ends import end
-from tenure.stores.sqlite.acts.history import is_command
+from tenure.stores.sqlite.acts.history import is_command, is_recall
+from tenure.stores.sqlite.acts.reductions import weaken_run
 from tenure.stores.sqlite.acts.rows import MessageRow, SessionRow, live_run, message_row, session_row
 from tenure.stores.sqlite.acts.starts import start_next, withdraw
 from tenure.stores.sqlite.acts.steering import covers, steered, steers
@@ -44,6 +46,8 @@ def change_message(
     session, message = _waiting(tx, session_id, message_id)
     _check_version(message, ask.if_version)
     if ask.content is not None:
+        _check_words(tx, session, message, stamp.by)
+        message = _weakened(tx, session, message, stamp.by, rules)
         event = MessageUpdated(message_id=message_id, content=ask.content, by=stamp.by.user)
         _record(tx, session, stamp, event)
     start = _promote(tx, session, message, stamp, ask, rules, lease, next_run_id)
@@ -79,7 +83,7 @@ def withdraw_message(
 def _waiting(tx: Tx, session_id: str, message_id: str) -> tuple[SessionRow, MessageRow]:
     session = session_row(tx, session_id)
     message = message_row(tx, session.no, message_id)
-    waits = message.role is Role.USER and message.state in (MessageState.QUEUED, MessageState.STEERED)
+    waits = message.role is Speaker.USER and message.state in (MessageState.QUEUED, MessageState.STEERED)
     if not waits:
         raise TenureError(
             Code.NOT_WAITING,
@@ -98,6 +102,41 @@ def _check_version(message: MessageRow, wanted: int | None) -> None:
             f"{message.version}. Read it again, then decide.",
             version=message.version,
         )
+
+
+def _check_words(tx: Tx, session: SessionRow, message: MessageRow, by: Principal) -> None:
+    """What a schedule says is said with its maker's rights: who may not change the one, not the other."""
+    author = message.author
+    if author is None or by.root or not is_recall(tx, session.no, message.id):
+        return
+    directs = by.role in (Role.ADMIN, Role.OPERATOR) or (by.tenant, by.user) == (author.tenant, author.user)
+    if not (directs and includes(by.role, author.role)):
+        raise TenureError(
+            Code.FORBIDDEN,
+            f"The message {message.id} is said by a schedule, with the rights of {author.user}, who made it. "
+            "You may withdraw it, but not change what it says.",
+            message_id=message.id,
+        )
+
+
+def _weakened(tx: Tx, session: SessionRow, message: MessageRow, by: Principal, rules: Rules) -> MessageRow:
+    """Words that somebody else changed carry no more authority than both of them have."""
+    author = message.author
+    if author is None or by.root or includes(by.role, author.role):
+        return message
+    less = msgspec.structs.replace(author, role=by.role)
+    run = live_run(tx, session.no)
+    if message.state == MessageState.STEERED and run is not None and not covers(rules, session, less, run):
+        raise TenureError(
+            Code.FORBIDDEN,
+            f"The message {message.id} of {author.user} steers a run that may do more than you may. "
+            "You may withdraw it, but not change what it says.",
+            message_id=message.id,
+        )
+    tx.must("message_weaken", no=session.no, id=message.id, author=msgspec.json.encode(less).decode())
+    if run is not None and run.message_id == message.id:
+        weaken_run(tx, run, less, rules)
+    return message._replace(author=less)
 
 
 def _promote(
@@ -137,6 +176,13 @@ def _send_now(tx: Tx, session: SessionRow, message: MessageRow, stamp: Stamp, ru
             f"The message {message.id} can't steer the run {run.id}: a command neither steers nor is "
             "steered. It waits on.",
             reason="command",
+        )
+    if is_recall(tx, session.no, message.id):
+        raise TenureError(
+            Code.UNSUPPORTED,
+            f"The message {message.id} can't steer the run {run.id}: it is a schedule's, and gets a run of "
+            "its own. It waits on.",
+            reason="recall",
         )
     author = message.author or Author(tenant="", user="", role=stamp.by.role)
     pending = len(steered(tx, session.no))

@@ -29,6 +29,8 @@ PURGES = (
     "purge_effects",
     "purge_remembered",
     "purge_checkpoints",
+    "purge_recalled",
+    "purge_schedules",
     "purge_files",
     "purge_runs",
     "purge_head",
@@ -79,6 +81,7 @@ def purge(tx: Tx, at: Micros) -> int:
         return gone or scour(tx)
     no = row[0]
     freed = free_strand(tx, no, PURGED_AT_ONCE)
+    freed = freed or tx.do("purge_occurrences", no=no, limit=PURGED_AT_ONCE)
     if freed:
         return gone + freed
     purge_events(tx, no, at)

@@ -6,6 +6,7 @@ from tenure.core.entry import entry
 from tenure.core.event import GrantReduced
 from tenure.core.grant import Grant, grant_digest, make_grant
 from tenure.core.moment import Micros
+from tenure.core.principal import Author
 from tenure.core.rules import Rules
 from tenure.stores.sqlite.acts.rows import RunRow, run_row, session_of
 from tenure.stores.sqlite.acts.starts import rights_now
@@ -18,6 +19,19 @@ def reduce_grants(tx: Tx, tenant: str, user: str, at: Micros, rules: Rules) -> N
         run = run_row(tx, run_id)
         if run is not None:
             _reduce(tx, run, at, rules)
+
+
+def weaken_run(tx: Tx, run: RunRow, author: Author, rules: Rules) -> None:
+    """A run that waits for its slot may do no more than `author` may: its message isn't all its author's."""
+    terms, grant = rules.terms.get(run.agent), run.grant
+    allowed: frozenset[str] = frozenset() if terms is None else make_grant(terms, author).names()
+    less = msgspec.structs.replace(grant.without(grant.names() - allowed), author=author)
+    tx.must(
+        "run_regrant",
+        id=run.id,
+        grant_json=msgspec.json.encode(less).decode(),
+        grant_digest=grant_digest(less),
+    )
 
 
 def _reduce(tx: Tx, run: RunRow, at: Micros, rules: Rules) -> None:

@@ -15,6 +15,7 @@ from tenure.errors import Code, TenureError
 from tenure.ports.store import Answer, Lease, Stamp, Wake
 from tenure.stores.sqlite.acts import slots
 from tenure.stores.sqlite.acts.history import is_undone
+from tenure.stores.sqlite.acts.outcomes import rerun
 from tenure.stores.sqlite.acts.receipts import remember, replay
 from tenure.stores.sqlite.acts.rows import RunRow, SessionRow, live_run, not_found, run_row, session_of
 from tenure.stores.sqlite.acts.starts import Waiter, rights_now, start
@@ -42,6 +43,7 @@ def retry_run(
     waiter = _waiter(tx, session, run, stamp, rules)
     taken = slots.taken(tx, waiter.author.tenant, waiter.author.user)
     owner = lease if taken.free(rules.limits) else None
+    rerun(tx, session, run.message_id)
     started = start(tx, session, next_run_id, waiter, stamp.at, rules, owner)
     receipt = MessageReceipt(
         message_id=run.message_id,

@@ -12,7 +12,7 @@ from tenure.ports.store import Append, Lease, Settled, Settlement, Start, Wake
 from tenure.stores.sqlite.acts import slots
 from tenure.stores.sqlite.acts.ends import close_open_ends, end, finish
 from tenure.stores.sqlite.acts.rows import RunRow, SessionRow, fenced, held_run, run_row, session_of
-from tenure.stores.sqlite.acts.starts import claim_one, start_next
+from tenure.stores.sqlite.acts.starts import claim_one, rights_now, start_next
 from tenure.stores.sqlite.acts.waits import close_calls, let_go
 from tenure.stores.sqlite.batch import Tx
 
@@ -50,8 +50,10 @@ def settle(tx: Tx, lease: Lease, settlement: Settlement, rules: Rules) -> Settle
     state = RunState.RUNNING if run.state in (RunState.WAITING, RunState.QUEUED) else run.state
     status = ending(state, settlement.verdict, by_deadline=run.by_deadline)
     tx.record(session.no, session.id, settlement.final(status))
-    close_calls(tx, session, run, settlement.at, by=BY_RUNNER)
-    if tx.one("reply_streaming", no=session.no) is not None:
+    calls, words = tx.one("left_open", run_id=run.id, no=session.no)
+    if calls:
+        close_calls(tx, session, run, settlement.at, by=BY_RUNNER)
+    if words:
         close_open_ends(tx, session, run, settlement.at)
     event = RunFinished(
         status=status,
@@ -77,8 +79,11 @@ def _next(tx: Tx, session: SessionRow, settlement: Settlement, rules: Rules, lea
     return start_next(tx, session, settlement.next_run_id, settlement.at, rules, owner)
 
 
-def claim(tx: Tx, lease: Lease, room: int, at: Micros, rules: Rules) -> Wake:
-    """Start at most `room` runs that wait for a slot: authors with the fewest live runs first."""
+def claim(tx: Tx, lease: Lease, room: int, at: Micros, rules: Rules, mint: Callable[[], str]) -> Wake:
+    """Start at most `room` runs that wait for a slot: authors with the fewest live runs first.
+
+    One that never began and whose author is gone ends instead; `mint` makes ids for what comes behind it.
+    """
     starts: list[Start] = []
     while len(starts) < room and slots.taken(tx).room(rules.limits):
         row = tx.one("slot_next", most=rules.limits.live_runs_per_user)
@@ -88,7 +93,13 @@ def claim(tx: Tx, lease: Lease, room: int, at: Micros, rules: Rules) -> Wake:
         run = run_row(tx, tx.one("run_oldest", tenant=tenant, author=author)[0])
         if run is None:
             break
-        starts.append(claim_one(tx, session_of(tx, run.session_no), run, at, lease, rules))
+        session = session_of(tx, run.session_no)
+        if run.attempt == 0 and rights_now(tx, run.grant.author, at) is None:
+            end(tx, session, run, RunState.CANCELLED, "principal_gone", at)
+            if not session.held:
+                start_next(tx, session, mint(), at, rules, None)
+            continue
+        starts.append(claim_one(tx, session, run, at, lease, rules))
     return Wake(tuple(starts), slots.backlog(tx))
 
 

@@ -28,6 +28,7 @@ from tenure.stores.sqlite.acts import slots
 from tenure.stores.sqlite.acts.ends import end
 from tenure.stores.sqlite.acts.receipts import remember, replay
 from tenure.stores.sqlite.acts.rows import RunRow, SessionRow, live_run, session_row
+from tenure.stores.sqlite.acts.schedules import cancel_all
 from tenure.stores.sqlite.acts.starts import start_next, waiting, withdraw
 from tenure.stores.sqlite.acts.steering import steered
 from tenure.stores.sqlite.acts.stops import stop
@@ -164,6 +165,7 @@ def delete_session(tx: Tx, stamp: Stamp, session_id: str) -> int:
     Returns how many living forks go on reading what they share with it.
     """
     session = session_row(tx, session_id)
+    cancel_all(tx, session, stamp)
     _withdraw_all(tx, session, stamp, "session_deleted")
     run = live_run(tx, session.no)
     if run is not None:

@@ -8,7 +8,7 @@ from tenure.core.approval import ANSWERED, Resumption, resumption
 from tenure.core.content import Content
 from tenure.core.entry import entry
 from tenure.core.event import Event, MessageWithdrawn, RunResumed, RunRetried, RunStarted, Trigger
-from tenure.core.grant import Grant, Terms, make_grant
+from tenure.core.grant import NOTHING, Grant, Terms, make_grant
 from tenure.core.moment import SECOND, Micros, timestamp
 from tenure.core.origin import API, Origin
 from tenure.core.principal import Author, Role, strongest, weaker
@@ -16,6 +16,7 @@ from tenure.core.rules import Rules
 from tenure.core.run import RUN, RunSignal
 from tenure.ports.store import Lease, Start
 from tenure.stores.sqlite.acts import slots
+from tenure.stores.sqlite.acts.outcomes import withdrawn
 from tenure.stores.sqlite.acts.rows import RunRow, SessionRow, fenced
 from tenure.stores.sqlite.acts.waits import decisions
 from tenure.stores.sqlite.batch import Tx
@@ -62,7 +63,7 @@ def start(
     owner: Lease | None,
 ) -> Start | None:
     """Store a run with its grant: claimed by `owner`, which then executes it, or waiting for a slot."""
-    grant = make_grant(rules.terms[session.agent], waiter.author, waiter.deadline_s)
+    grant = make_grant(rules.terms[session.agent], waiter.author, waiter.deadline_s, _cap(tx, waiter.origin))
     run = RunRow.fresh(run_id, session.no, waiter.message_id, grant)
     _insert(tx, run, at, owner)
     if owner is None:
@@ -71,6 +72,19 @@ def start(
         return None
     slots.move_run(tx, run.tenant, run.author, live=1)
     return _begun(tx, session, run, grant, waiter.content, waiter.origin, at)
+
+
+def _cap(tx: Tx, origin: Origin) -> Grant | None:
+    """What a recall may touch at most: what the run could that made its schedule.
+
+    Of a schedule that is gone nobody knows it, so nothing: its message may live on in a fork.
+    """
+    if origin.recall is None:
+        return None
+    row = tx.one("schedule_cap", id=origin.recall.schedule_id)
+    if row is None:
+        return NOTHING
+    return None if row[0] is None else msgspec.json.decode(row[0], type=Grant)
 
 
 def waiting(tx: Tx, no: int) -> list[Waiter]:
@@ -106,6 +120,8 @@ def withdraw(
         for gone in (*joiners, message_id)
     ]
     tx.record(session.no, session.id, [entry(at, event) for event in events])
+    for event in events:
+        withdrawn(tx, session, event.message_id, at, reason)
 
 
 def _gone(role: Role | None, agent: str, terms: Mapping[str, Terms]) -> str | None:
@@ -203,6 +219,13 @@ def _begun(
     )
 
 
+def _trigger(run: RunRow, origin: Origin) -> Trigger:
+    recall = origin.recall
+    if recall is None:
+        return Trigger(kind=origin.trigger, id=run.message_id)
+    return Trigger(kind=origin.trigger, id=recall.schedule_id, message_id=run.message_id)
+
+
 def _beginning(run: RunRow, grant: Grant, origin: Origin, at: Micros) -> Event:
     if run.attempt:
         return RunRetried(attempt=run.attempt + 1, reason=run.reason)
@@ -210,7 +233,7 @@ def _beginning(run: RunRow, grant: Grant, origin: Origin, at: Micros) -> Event:
     return RunStarted(
         runner=grant.runner,
         attempt=1,
-        trigger=Trigger(kind=origin.trigger, id=run.message_id),
+        trigger=_trigger(run, origin),
         grant_digest=run.grant_digest,
         deadline_at=None if limit is None else timestamp(Micros(at + round(limit * SECOND))),
     )

@@ -51,7 +51,7 @@ ORDER BY day DESC, tenant, user LIMIT :limit
 
 -- receipt_blank: an answer keeps its key and its digest, but nothing of a deleted session's content
 UPDATE receipt SET answer = CAST(json_replace(CAST(answer AS TEXT), '$.title', NULL, '$.labels', json('{}'),
-    '$.conversation', NULL, '$.arguments', json('{}'), '$.note', NULL, '$.name', '', '$.kept', json('[]')) AS BLOB)
+    '$.conversation', NULL, '$.arguments', json('{}'), '$.note', NULL, '$.name', '', '$.message', '', '$.kept', json('[]')) AS BLOB)
 WHERE session_no = :no
 
 -- snapshot_get: up to where a strand is retired, and what is kept of it

@@ -62,6 +62,9 @@ UPDATE message SET state = 'started', run_id = :run_id WHERE session_no = :no AN
 -- message_edit: it says something else now
 UPDATE message SET content = :content, version = version + 1, first_content = coalesce(first_content, content) WHERE session_no = :no AND id = :id
 
+-- message_weaken: somebody changed it who may do less than its author
+UPDATE message SET author = :author WHERE session_no = :no AND id = :id
+
 -- message_steer: it is to steer the live run
 UPDATE message SET state = 'steered', run_id = :run_id WHERE session_no = :no AND id = :id AND {message.steer}
 
@@ -94,9 +97,16 @@ SELECT id FROM (
         AND m.taken_attempt < :attempt)
 ORDER BY state = 'steered', entered_seq, place
 
--- after_run: whether anything was to steer the run that ended, and whether a message takes the run back
+-- left_open: whether a run that ends leaves calls open or approvals undecided, and words half said
+SELECT EXISTS (SELECT 1 FROM approval WHERE run_id = :run_id AND state = 'pending')
+    OR EXISTS (SELECT 1 FROM effect WHERE run_id = :run_id AND state IN ('intended', 'dispatched')),
+    EXISTS (SELECT 1 FROM message WHERE session_no = :no AND state = 'streaming')
+
+-- after_run: whether anything was to steer the run that ended, whether its end owes anything, whether a message takes it back, whether a schedule made it
 SELECT EXISTS (SELECT 1 FROM message WHERE session_no = :no AND state = 'steered'),
-    EXISTS (SELECT 1 FROM message WHERE session_no = :no AND state = 'queued' AND undo_run = :run_id)
+    (SELECT obligation IS NOT NULL FROM run WHERE id = :run_id),
+    EXISTS (SELECT 1 FROM message WHERE session_no = :no AND state = 'queued' AND undo_run = :run_id),
+    EXISTS (SELECT 1 FROM occurrence WHERE session_no = :no AND message_id = :message_id)
 
 -- runs_of_author: the live runs of a user
 SELECT id FROM run WHERE tenant = :tenant AND author = :author AND {run.live} ORDER BY no

@@ -127,9 +127,6 @@ UPDATE message SET state = :state, content = :content WHERE session_no = :no AND
 INSERT INTO message (session_no, id, role, state, content, run_id, entered_seq)
 VALUES (:no, :id, 'assistant', :state, :content, :run_id, :seq)
 
--- reply_streaming: whether anything is still being said
-SELECT 1 FROM message WHERE session_no = :no AND state = 'streaming' LIMIT 1
-
 -- reply_supersede: a run starts over
 UPDATE message SET superseded = 1, state = CASE WHEN state = 'streaming' THEN 'partial' ELSE state END
 WHERE session_no = :no AND run_id = :run_id AND role = 'assistant' AND superseded = 0

@@ -56,6 +56,7 @@ class LimitSettings(BaseModel):
     live_runs: Count = 256
     live_runs_per_user: Count = 64
     queued_messages_per_session: Count = 100
+    schedules_per_user: Count = 1_000
     streams_per_user: Count = 1_000
     commands_per_minute: Count | None = None
     approval_ttl_s: Count = 86_400

@@ -11,8 +11,8 @@ from tenure.core.output import Output, Text, completed
 from tenure.ports.runner import RunContext
 from tests.host.rooms import Rooms, Talk, agent, in_virtual_time
 
-A_SWEEP = 10
-"""Steps of one round of the recovery loop; an hour holds sixty, give or take one."""
+A_SWEEP = 15
+"""Steps of one round of the recovery loop at most; an hour holds sixty, give or take one."""
 
 PLENTY = Limits(open_sessions_per_user=10_000)
 

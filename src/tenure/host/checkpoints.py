@@ -3,9 +3,8 @@
 from collections.abc import Awaitable, Callable
 
 from tenure.errors import Code, TenureError
-from tenure.host.tools import ToolRoom
 from tenure.ports.acts import Lease, Start
-from tenure.ports.checkpoints import MOST_CHECKPOINT, Checkpoint, CheckpointActs
+from tenure.ports.checkpoints import MOST_CHECKPOINT, Asked, Checkpoint, CheckpointActs
 from tenure.ports.clock import Clock
 from tenure.ports.effects import Caller
 
@@ -18,14 +17,14 @@ class RunCheckpoints:
         acts: CheckpointActs,
         start: Start,
         lease: Lease,
-        tools: ToolRoom,
+        known: Callable[[], tuple[Asked, ...]],
         clock: Clock,
         sent: Callable[[], Awaitable[None]],
     ) -> None:
         self._acts = acts
         self._start = start
         self._lease = lease
-        self._tools = tools
+        self._known = known
         self._clock = clock
         self._sent = sent
 
@@ -37,7 +36,7 @@ class RunCheckpoints:
                 f"{MOST_CHECKPOINT} are kept. Leave out what the transcript or a file holds.",
                 limit=MOST_CHECKPOINT,
             )
-        known = self._tools.known()
+        known = self._known()
         # What the run said before this moment stands in the journal first: what it knows, people can see.
         await self._sent()
         caller = Caller(self._start.run_id, self._start.attempt, self._clock.now())

@@ -14,6 +14,7 @@ from tenure.core.view import TranscriptPage
 from tenure.host.authorization import require
 from tenure.host.checkpoints import RunCheckpoints
 from tenure.host.files import RunFiles
+from tenure.host.own_recalls import OwnRecalls
 from tenure.host.remote_calls import RemoteCalls
 from tenure.host.states import AttemptState
 from tenure.host.steering import SteeringRoom, Take
@@ -50,6 +51,7 @@ class Attempt:
         gateway: Callable[[str], GatewayAccess | None],
         warn: Callable[[str, str], None],
         remote: RemoteCalls,
+        recalls: OwnRecalls,
     ) -> None:
         self._start = start
         self._grant = start.grant
@@ -62,8 +64,9 @@ class Attempt:
         self._gateway = gateway
         self._warn = warn
         self.remote = remote
-        self.steering = SteeringRoom(start.run_id, take, self.stopped)
+        self.recalls = recalls
         self._stopped = asyncio.Event()
+        self.steering = SteeringRoom(start.run_id, take, self._stopped.wait)
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._paused_at: float | None = None
@@ -140,6 +143,7 @@ class Attempt:
         """The run may touch less from here on."""
         self._grant = self._grant.without(removed)
         self.state.reduce(removed)
+        self.recalls.reduce(removed)
 
     def stop(self) -> None:
         """Ask the runner to stop at its next safe point."""

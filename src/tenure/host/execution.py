@@ -264,6 +264,8 @@ class Execution:
         if self._phase is Phase.ENDED:
             return
         self._phase = Phase.ENDED
+        # What it said last goes with its end, in one act: nobody waits for two commits.
+        self._journal.hold()
         if not self.outcome.done():  # cancelled with its task, when the host stops
             self.outcome.set_result(verdict)
 
@@ -344,6 +346,8 @@ def _fault(output: object) -> str | None:
     """Why an output can't be taken, or None if it can."""
     if type(output) is Text:
         return _text_fault(output.text)
+    if type(output) is Verdict and _is_plain(output):
+        return None
     if not isinstance(output, _OUTPUTS):
         return f"The runner yielded {_short(output)}, which is no output. Yield text or an output."
     if isinstance(output, Verdict) and not _ends(output.status):
@@ -359,6 +363,13 @@ def _fault(output: object) -> str | None:
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
         return f"The runner yielded a {type(output).__name__} that doesn't fit: {_reason(error)}"
     return next((fault for text in _texts(plain) if (fault := _text_fault(text))), None)
+
+
+def _is_plain(output: Verdict) -> bool:
+    """Whether it says no more than that the work is done, as nearly every run does: that is soon seen."""
+    reason: object = output.reason
+    said = output.status is RunState.COMPLETED and type(reason) is str and not reason
+    return said and output.retryable is False and output.sequence is None
 
 
 def _artifact_fault(output: Artifact) -> str | None:

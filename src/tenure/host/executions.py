@@ -35,7 +35,10 @@ from tenure.host.files import Files, RunFiles
 from tenure.host.histories import Compactor, is_compaction
 from tenure.host.holding import Holding
 from tenure.host.journal import RunJournal
+from tenure.host.own_recalls import SCHEDULING, OwnRecalls
+from tenure.host.reminders import Reminder, is_reminder
 from tenure.host.remote_calls import RemoteCalls
+from tenure.host.scheduling import Scheduling
 from tenure.host.settlement import Settlements
 from tenure.host.states import AttemptState, StateRoom
 from tenure.host.steering import STEERING_EVENTS
@@ -78,6 +81,7 @@ class Executions:
         limits: Limits,
         gateway: Callable[[str], GatewayAccess | None],
         follow: Callable[[Wake], None],
+        scheduling: Scheduling,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -92,6 +96,7 @@ class Executions:
         self._follow = follow
         self._toolbox = toolbox
         self._gateway = gateway
+        self._scheduling = scheduling
         self._holding = Holding(limits.hold_s, limits.held_runs, self._let_go)
         self._live: dict[str, Execution] = {}
         self._sessions: dict[str, Execution] = {}
@@ -177,6 +182,8 @@ class Executions:
         if verdict is None:
             pump.cancel()
         await self._linger(execution, pump)
+        # The two hold each other. Parted they go at once, and the collector needn't stop the loop for them.
+        execution.stopping = None
 
     async def _end(self, lease: Lease, execution: Execution, verdict: Verdict | None) -> None:
         execution.context.tools.close()
@@ -190,31 +197,9 @@ class Executions:
             await self._release(lease, execution)
 
     def _begin(self, start: Start, lease: Lease, state: AttemptState) -> tuple[Execution, asyncio.Task[None]]:
-        runner = _Missing(EXHAUSTED) if self._budgets.is_spent(start) else self._runner(start.agent)
+        runner = self._performer(start)
         journal = RunJournal(self._store, lease, start.run_id, partial(self._lost, start.run_id))
-        files = RunFiles(self._files, self._store, lease, start, journal.sent)
-        tools = ToolRoom(
-            self._toolbox,
-            start,
-            lease,
-            between=partial(self._interlude, start),
-            warn=partial(self._warn, start.run_id),
-            folder=lambda: files.folder,
-            spent=partial(self._out_of_budget, start.run_id),
-            asked=self._asked(start),
-        )
-        context = Attempt(
-            start,
-            self._store,
-            partial(self._take, start, lease),
-            files,
-            state,
-            tools,
-            RunCheckpoints(self._store.checkpoints, start, lease, tools, self._clock, journal.sent),
-            self._gateway,
-            partial(self._warn, start.run_id),
-            RemoteCalls(lambda work: self._tasks.spawn(work, f"remote call of {start.run_id}")),
-        )
+        context = self._context(start, lease, state, journal)
         if is_compaction(start.origin) and runner is not None and not isinstance(runner, _Missing):
             runner = Compactor(start, self._store, self._catalogue.agent(start.agent).summarize)
         execution = Execution(start, runner or _Missing(), context, journal, self._clock, self._ids)
@@ -232,11 +217,54 @@ class Executions:
         self._live[start.run_id] = self._sessions[start.session_id] = execution
         self._budgets.watch(start, partial(_spent, execution))
         if start.grant.budget is not None:
-            execution.weigh = partial(self._budgets.weigh, start, tools.put)
-            tools.clears = partial(self._budgets.clears, start, tools.put)
+            execution.weigh = partial(self._budgets.weigh, start, context.tools.put)
+            context.tools.clears = partial(self._budgets.clears, start, context.tools.put)
         self._telemetry.started += 1
         self._catch_up(execution)
         return execution, pump
+
+    def _context(self, start: Start, lease: Lease, state: AttemptState, journal: RunJournal) -> Attempt:
+        """What the attempt is offered."""
+        files = RunFiles(self._files, self._store, lease, start, journal.sent)
+        asked = self._asked(start)
+        tools = ToolRoom(
+            self._toolbox,
+            start,
+            lease,
+            between=partial(self._interlude, start),
+            warn=partial(self._warn, start.run_id),
+            folder=lambda: files.folder,
+            spent=partial(self._out_of_budget, start.run_id),
+            asked=tuple(each for each in asked if each.tool != SCHEDULING),
+        )
+        behind = partial(self._behind, start)
+        recalls = OwnRecalls(self._scheduling, self._store.schedules, start, lease, behind, asked)
+        return Attempt(
+            start,
+            self._store,
+            partial(self._take, start, lease),
+            files,
+            state,
+            tools,
+            RunCheckpoints(
+                self._store.checkpoints,
+                start,
+                lease,
+                lambda: (*tools.known(), *recalls.known()),
+                self._clock,
+                journal.sent,
+            ),
+            self._gateway,
+            partial(self._warn, start.run_id),
+            RemoteCalls(lambda work: self._tasks.spawn(work, f"remote call of {start.run_id}")),
+            recalls,
+        )
+
+    def _performer(self, start: Start) -> Runner | None:
+        """Who does the work of a run: its agent's runner, but for reminders, which need none."""
+        if is_reminder(start.origin):
+            return Reminder()
+        return _Missing(EXHAUSTED) if self._budgets.is_spent(start) else self._runner(start.agent)
 
     def _asked(self, start: Start) -> tuple[Asked, ...]:
         """The calls whose outcome the runner knows already: of a run that goes on from its checkpoint."""

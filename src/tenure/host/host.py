@@ -22,8 +22,11 @@ from tenure.host.files import Files
 from tenure.host.front_door import FrontDoor
 from tenure.host.gateway import Gateway
 from tenure.host.histories import Histories
+from tenure.host.recall_log import RecallLog
+from tenure.host.recalls import Recalls
 from tenure.host.recovery import Recovery
 from tenure.host.retention import Retention
+from tenure.host.scheduling import Scheduling
 from tenure.host.settlement import Settlements
 from tenure.host.states import StateRoom
 from tenure.host.tasks import Tasks
@@ -87,6 +90,17 @@ class Host:
             tasks=self._tasks,
             follow=self._claims.follow,
         )
+        self._recall_log = RecallLog(self.telemetry)
+        self.recalls = Recalls(
+            acts=store.schedules,
+            clock=clock,
+            ids=ids,
+            tasks=self._tasks,
+            telemetry=self.telemetry,
+            lease=self._claiming,
+            follow=self._claims.follow,
+        )
+        self.scheduling = self._made_scheduling(parts)
         self.gateway = Gateway(self._live, ids)
         self._residences = parts.catalogue.residences()
         self._executions = self._made_executions(parts)
@@ -137,7 +151,24 @@ class Host:
             landmarks=parts.landmarks,
             gateway=self.gateway.access,
             follow=self._claims.follow,
+            scheduling=self.scheduling,
         )
+
+    def _made_scheduling(self, parts: Parts) -> Scheduling:
+        return Scheduling(
+            store=parts.store,
+            clock=parts.clock,
+            ids=parts.ids,
+            catalogue=parts.catalogue,
+            files=self.files,
+            tasks=self._tasks,
+            due=self.recalls.due,
+            follow=self._claims.follow,
+            lease=self._claiming,
+        )
+
+    def _claiming(self) -> Lease | None:
+        return self._claims.lease
 
     def _live(self, session_id: str) -> Attempt | None:
         return self._executions.live(session_id)
@@ -183,6 +214,8 @@ class Host:
         self.fanout.deliver(block)
         self._executions.deliver(block)
         self.files.deliver(block)
+        self.recalls.deliver(block)
+        self._recall_log.deliver(block)
         if self._residences and any(type(entry.event) in _PARTINGS for entry in block.entries):
             self._tasks.spawn(self._forget(block.session_id), f"letting go of {block.session_id}")
 
@@ -202,6 +235,7 @@ class Host:
         await self._recovery.sweep(lease)
         self._recovery.open(lease)
         self.approvals.open()
+        self.recalls.open()
 
     async def drain(self) -> None:
         """Take no more runs, let the live ones go at their next safe point, and end all streams.
@@ -211,6 +245,7 @@ class Host:
         if self._drained is None:
             self.draining = True
             self._claims.close()
+            self.recalls.close()
             self._drained = self._tasks.spawn(self._drain(), "drain")
         await asyncio.shield(self._drained)
 
@@ -223,6 +258,7 @@ class Host:
         if self._drained is None:
             await self.drain()
         self.approvals.close()
+        self.recalls.close()
         await self._tasks.stop()
         for residence in self._residences:
             await residence.close()
@@ -240,6 +276,7 @@ class Host:
     async def stats(self) -> Stats:
         """Live figures."""
         figures, commits = await self.store.figures(), self.store.commits()
+        lateness = tuple(self.telemetry.lateness)
         return Stats(
             sessions=figures.sessions,
             open_sessions=figures.open_sessions,
@@ -247,6 +284,10 @@ class Host:
             queued_runs=figures.queued_runs,
             streams=self.fanout.streams,
             events=figures.events,
+            schedules=await self.store.schedules.figures(),
+            recalls=self.telemetry.recalls,
+            recall_p50_ms=percentile(lateness, 0.5) * 1e3,
+            recall_p99_ms=percentile(lateness, 0.99) * 1e3,
             commits=commits.made,
             commit_p50_ms=percentile(commits.recent, 0.5) * 1e3,
             commit_p99_ms=percentile(commits.recent, 0.99) * 1e3,

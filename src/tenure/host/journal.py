@@ -70,12 +70,16 @@ class RunJournal:
             else:
                 self._flush()
 
+    def hold(self) -> None:
+        """Send nothing more: what is left goes with the end of the run."""
+        self._landing = True
+
     async def land(self) -> None:
-        """Send nothing more, and wait until what is on its way has arrived or failed.
+        """Hold, and wait until what is on its way has arrived or failed.
 
         What failed for want of space stands first in what `close` returns, so that nothing is lost.
         """
-        self._landing = True
+        self.hold()
         if self._flying:
             self._landed = asyncio.get_running_loop().create_future()
             await self._landed

@@ -27,7 +27,7 @@ class SteeringRoom:
         self,
         run_id: str,
         take: Take,
-        stopped: Callable[[], Awaitable[None]],
+        stopped: Callable[[], Awaitable[object]],
     ) -> None:
         self._run_id = run_id
         self._take = take

@@ -44,13 +44,22 @@ class Figures(Collector):
             ("draining", "1 while the host goes out of service.", int(stats.draining)),
         ):
             yield GaugeMetricFamily(f"tenure_{name}", text, value)
-        yield _durations(stats)
+        yield _quantiles(
+            "commit_seconds", "How long the latest commits took.", stats.commit_p50_ms, stats.commit_p99_ms
+        )
+        late = "How late the latest recalls were that came on time."
+        yield _quantiles("recall_lateness_seconds", late, stats.recall_p50_ms, stats.recall_p99_ms)
+        schedules = GaugeMetricFamily("tenure_schedules", "Schedules, by status.", labels=["status"])
+        for status, count in stats.schedules.items():
+            schedules.add_metric([status], count)
+        yield schedules
         yield from self._counters()
 
     def _counters(self) -> Iterator[Metric]:
         counts = self._telemetry
         for name, text, value in (
             ("commits", "Commits of this host.", self._stats.commits),
+            ("recalls", "Occurrences of schedules that were admitted.", counts.recalls),
             ("requests", "HTTP requests that came in.", counts.requests),
             ("runs_started", "Runs that this host began to execute.", counts.started),
             ("runs_requeued", "Runs that were put back into the queue.", counts.requeued),
@@ -73,8 +82,8 @@ def exposition(stats: Stats, telemetry: Telemetry) -> bytes:
     return generate_latest(registry)
 
 
-def _durations(stats: Stats) -> Metric:
-    family = Metric("tenure_commit_seconds", "How long the latest commits took.", "gauge")
-    for quantile, value in (("0.5", stats.commit_p50_ms), ("0.99", stats.commit_p99_ms)):
-        family.samples.append(Sample("tenure_commit_seconds", {"quantile": quantile}, value / 1_000))
+def _quantiles(name: str, text: str, p50_ms: float, p99_ms: float) -> Metric:
+    family = Metric(f"tenure_{name}", text, "gauge")
+    for quantile, value in (("0.5", p50_ms), ("0.99", p99_ms)):
+        family.samples.append(Sample(f"tenure_{name}", {"quantile": quantile}, value / 1_000))
     return family

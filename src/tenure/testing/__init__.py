@@ -24,6 +24,7 @@ from tenure.core.moment import SECOND, Micros
 from tenure.core.output import Output
 from tenure.core.principal import DEFAULT_TENANT, Principal, Role
 from tenure.core.rules import Rules
+from tenure.core.scheduling import CreateSchedule, Recall, ScheduleInfo
 from tenure.core.view import InterruptReceipt, MessageReceipt, TranscriptItem
 from tenure.host.admission import secret_hash
 from tenure.host.catalogue import Agent, Catalogue
@@ -121,6 +122,11 @@ class HostedSession:
         ask = SendMessage(content=content)
         return (await self._host.commands.send(self._by, self.session_id, ask, None)).value
 
+    async def schedule(self, recall: Recall) -> ScheduleInfo:
+        """Have something said later in this session. Raises TenureError `invalid`, `capacity`."""
+        ask = CreateSchedule(**msgspec.structs.asdict(recall), session_id=self.session_id)
+        return (await self._host.scheduling.create(self._by, ask, None)).value
+
     async def stop(self, *, force: bool = False) -> InterruptReceipt:
         """Interrupt the live run. Raises TenureError `not_running` if there is none."""
         ask = InterruptRun(force=force)
@@ -132,7 +138,7 @@ class HostedSession:
         run_id = receipt.run_id
         async with contextlib.aclosing(self.events(after=receipt.seq - 1)) as journal:
             async for event in journal:
-                if isinstance(event.event, RunStarted) and event.event.trigger.id == receipt.message_id:
+                if isinstance(event.event, RunStarted) and event.event.trigger.message == receipt.message_id:
                     run_id = event.run_id
                 if run_id is not None and event.run_id == run_id:
                     events.append(event)
@@ -160,9 +166,26 @@ class HostedSession:
 class SmallHost:
     """A host with a few agents, and one user, `ada`, who may talk to them."""
 
-    def __init__(self, host: Host, by: Principal) -> None:
+    def __init__(self, host: Host, by: Principal, clock: ManualClock | None = None) -> None:
         self.host = host
         self._by = by
+        self._clock = clock
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass by the host's `ManualClock`, and admit each scheduled run when its instant comes.
+
+        The runs go on by themselves; wait for their events. Raises ValueError for a host that has no such
+        clock, TimeoutError if something is due and can't be admitted for longer than PATIENCE_S.
+        """
+        if self._clock is None:
+            raise ValueError("This host goes by the machine's clock. Give `hosting` a ManualClock.")
+        until = Micros(self._clock.now() + round(seconds * SECOND))
+        async with asyncio.timeout(PATIENCE_S):
+            while (at := self.host.store.schedules.next_at()) is not None and at <= until:
+                self._clock.advance(max(0, at - self._clock.now()) / SECOND)
+                await self.host.recalls.see_to_it()
+                await asyncio.sleep(0)
+        self._clock.advance((until - self._clock.now()) / SECOND)
 
     async def open(self, agent: str) -> HostedSession:
         """Open a session. Raises TenureError `unknown_agent` if the host hasn't that agent."""
@@ -172,12 +195,16 @@ class SmallHost:
 
 @asynccontextmanager
 async def hosting(
-    *agents: AnyAgent | Agent, limits: Limits = _GENEROUS, tools: Iterable[AnyTool] = ()
+    *agents: AnyAgent | Agent,
+    limits: Limits = _GENEROUS,
+    tools: Iterable[AnyTool] = (),
+    clock: ManualClock | None = None,
 ) -> AsyncGenerator[SmallHost, None]:
     """A real host with these agents and tools, on a store in a folder that is gone afterwards.
 
     Give an `Agent` to bring a runner or a policy of your own:
-    `Agent(name="scripted", runner=ScriptedRunner())`.
+    `Agent(name="scripted", runner=ScriptedRunner())`. With a `ManualClock` nothing that is scheduled falls
+    due before `advance` lets time pass.
     """
     catalogue = Catalogue(a if isinstance(a, Agent) else _in_process(a) for a in agents)
     rules = Rules(limits=limits, terms=catalogue.terms())
@@ -186,10 +213,10 @@ async def hosting(
         store = await SqliteStore.opened(lane, rules, RandomIds())
         parts = _parts(store, catalogue, limits, Path(folder, "sessions"))
         registry = Registry(FunctionTool(tool) for tool in tools)
-        host = Host(msgspec.structs.replace(parts, tools=registry))
+        host = Host(msgspec.structs.replace(parts, tools=registry, clock=clock or parts.clock))
         try:
             await host.start()
-            yield SmallHost(host, await _ada(host))
+            yield SmallHost(host, await _ada(host), clock)
         finally:
             await host.stop()
             store.close()

@@ -34,7 +34,7 @@ def test_agents_are_those_of_the_catalogue(client: Client) -> None:
     found = client.agents()
 
     assert all(isinstance(agent, AgentInfo) for agent in found)
-    assert sorted(agent.name for agent in found) == ["concierge", "longhaul", "scripted"]
+    assert sorted(agent.name for agent in found) == ["concierge", "longhaul", "reporter", "scripted"]
 
 
 def test_stats_count_the_sessions_opened(client: Client) -> None:

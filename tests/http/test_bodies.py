@@ -248,9 +248,9 @@ async def test_a_text_with_an_escaped_backslash_before_u0000_is_kept(world: Worl
     [
         ("limt=5", 'limt ("5") isn\'t known here' + SEE, "limt"),
         ("limit=x", 'limit ("x") is refused: Expected int, got str' + SEE, "limit"),
-        ("limit=1001", 'limit ("1001") is refused: Expected int <= 1000' + SEE, "limit"),
-        ("limit=0", 'limit ("0") is refused: Expected int >= 1' + SEE, "limit"),
-        ("limit=-1", 'limit ("-1") is refused: Expected int >= 1' + SEE, "limit"),
+        ("limit=1001", 'limit ("1001") is refused: give at most 1000' + SEE, "limit"),
+        ("limit=0", 'limit ("0") is refused: give at least 1' + SEE, "limit"),
+        ("limit=-1", 'limit ("-1") is refused: give at least 1' + SEE, "limit"),
         ("limit=", 'limit ("") is refused: Expected int, got str' + SEE, "limit"),
         ("limit=5&limit=6", "limit is given twice. Give it once.", "limit"),
         ("status=busy", "status (\"busy\") is refused: Invalid enum value 'busy'" + SEE, "status"),

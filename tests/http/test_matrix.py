@@ -23,6 +23,14 @@ from tenure.core.command import (
 from tenure.core.envelope import EventEnvelope
 from tenure.core.history import CompactSession, ForkSession, RedoTurns, UndoTurns
 from tenure.core.principal import Action, Role
+from tenure.core.scheduling import (
+    CreateSchedule,
+    PauseSchedule,
+    PreviewSchedule,
+    ResumeSchedule,
+    TriggerSchedule,
+    UpdateSchedule,
+)
 from tenure.core.state import SetState
 from tenure.http.call import SOCKET, AnyRoute, NoBody, TenantRule
 from tenure.http.gates import hash_of
@@ -48,6 +56,12 @@ BODIES: dict[type[Any], dict[str, Any]] = {
     CompactSession: {},
     SetState: {"value": 1},
     ForkSession: {},
+    CreateSchedule: {"agent": "scripted", "message": "SAY x", "in_s": 3600},
+    PreviewSchedule: {"cron": "0 9 * * *"},
+    UpdateSchedule: {"name": "new"},
+    PauseSchedule: {},
+    ResumeSchedule: {},
+    TriggerSchedule: {},
     EventEnvelope: {"event_id": "e1", "conversation_id": "c", "input": {"text": "SAY x"}},
 }
 
@@ -109,7 +123,7 @@ def expected(route: AnyRoute, caller: Caller, *, stream: bool) -> int:
     if route.action not in MAY[caller.role]:
         return 403
     match route.tenant_rule:
-        case TenantRule.SESSION | TenantRule.RUN | TenantRule.APPROVAL:
+        case TenantRule.SESSION | TenantRule.RUN | TenantRule.APPROVAL | TenantRule.SCHEDULE:
             return passed if caller.reaches_session else 404
         case TenantRule.KEY:
             return passed if caller.reaches_key else 404
@@ -154,6 +168,7 @@ class Target(NamedTuple):
     key_id: str
     file_id: str
     approval_id: str
+    schedule_id: str
     scope: str = "conversation"
     key: str = "k"
     seq: str = "1"
@@ -166,6 +181,12 @@ async def an_approval(world: World, owner: str) -> str:
     return (await world.follow(session, key=owner).event("approval.requested")).data["data"]["approval_id"]
 
 
+async def a_schedule(world: World, owner: str, session: str) -> str:
+    """A schedule of the owner's, in the owner's session."""
+    ask = {"session_id": session, "message": "SAY x", "in_s": 3600}
+    return (await world.post("/v1/schedules", ask, key=owner))["id"]
+
+
 async def a_target(world: World, owner: str, route: AnyRoute) -> Target:
     """A session of the owner with a run that has ended, and a key of the owner."""
     session = await world.session(key=owner)
@@ -176,7 +197,8 @@ async def a_target(world: World, owner: str, route: AnyRoute) -> Target:
     assert kept.status_code == 200
     sent = await world.post(f"/v1/sessions/{session}/files?name=a.txt", content=b"a", key=owner)
     asked = await an_approval(world, owner) if route.tenant_rule is TenantRule.APPROVAL else ""
-    return Target(session, receipt["run_id"], receipt["message_id"], made["id"], sent["id"], asked)
+    due = await a_schedule(world, owner, session) if route.tenant_rule is TenantRule.SCHEDULE else ""
+    return Target(session, receipt["run_id"], receipt["message_id"], made["id"], sent["id"], asked, due)
 
 
 async def status(world: World, route: AnyRoute, target: Target, key: str | None, *, stream: bool) -> int:

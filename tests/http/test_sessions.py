@@ -69,7 +69,7 @@ async def test_an_unknown_agent_is_refused_with_those_there_are(world: World) ->
         "title": "There is no such agent",
         "status": 404,
         "code": "unknown_agent",
-        "detail": "There is no agent 'nobody' on this host. It has: concierge, longhaul, scripted.",
+        "detail": "There is no agent 'nobody' on this host. It has: concierge, longhaul, reporter, scripted.",
         "agent": "nobody",
     }
 
@@ -79,7 +79,7 @@ async def test_the_catalogue_lists_every_agent(world: World) -> None:
     page = await world.get("/v1/agents", key=await world.key("viewer"))
 
     assert page["next_cursor"] is None
-    assert [agent["name"] for agent in page["data"]] == ["concierge", "longhaul", "scripted"]
+    assert [agent["name"] for agent in page["data"]] == ["concierge", "longhaul", "reporter", "scripted"]
     assert set(page["data"][0]) == {
         "name",
         "runner",

@@ -34,6 +34,7 @@ REACH: dict[TenantRule, str] = {
     TenantRule.SESSION: "{who} who reaches the session",
     TenantRule.RUN: "{who} who reaches the run's session",
     TenantRule.APPROVAL: "{who} who reaches the approval's session",
+    TenantRule.SCHEDULE: "{who} who made the schedule or reaches its session",
     TenantRule.KEY: "{who} of the key's tenant",
     TenantRule.HOST: "{who}",
     TenantRule.LIVE_RUN: "a token of the run gateway, while a run of its session is live",

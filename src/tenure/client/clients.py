@@ -12,6 +12,7 @@ from tenure.client.calls.events import EventCalls
 from tenure.client.calls.files import FileCalls
 from tenure.client.calls.history import HistoryCalls
 from tenure.client.calls.hosts import HostCalls
+from tenure.client.calls.schedules import ScheduleCalls
 from tenure.client.calls.sessions import SessionCalls
 from tenure.client.calls.state import StateCalls
 from tenure.client.calls.usage import UsageCalls
@@ -29,6 +30,7 @@ class Calls(
     SessionCalls,
     ConversationCalls,
     HistoryCalls,
+    ScheduleCalls,
     UsageCalls,
     FileCalls,
     StateCalls,

@@ -204,6 +204,8 @@ class _Fault(NamedTuple):
 _PLACE = re.compile(r"(?P<what>.*?)(?: - at `(?P<name>key` in `)?\$\.?(?P<place>.*)`)?", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
+_BOUND = re.compile(r"Expected `(?:int|float)` (?P<sign>[<>]=?) (?P<number>\S+)")
+_BOUNDS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
 _STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 
 
@@ -225,7 +227,17 @@ def _fault(text: str) -> _Fault:
         if named := pattern.fullmatch(what):
             return _Fault(f"{place}.{named['name']}" if place else named["name"], wrong)
     part = "has a name that is refused" if found["name"] else "is refused"
-    return _Fault(place, f"{part}: {what.replace('`', '')}")
+    return _Fault(place, f"{part}: {_bound(what, place)}")
+
+
+def _bound(what: str, place: str) -> str:
+    """A bound as a way out; what else is wrong as the decoder says it, without its quotes."""
+    found = _BOUND.fullmatch(what)
+    if found is None:
+        return what.replace("`", "")
+    number = found["number"].removesuffix(".0")
+    seconds = "" if not place.endswith("_s") else " second" if number == "1" else " seconds"
+    return f"give {_BOUNDS[found['sign']]} {number}{seconds}"
 
 
 def _value_at(tree: object, field: str) -> str | None:

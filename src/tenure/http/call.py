@@ -40,6 +40,8 @@ class TenantRule(StrEnum):
     """The path names a run by `run_id`; its session decides."""
     APPROVAL = "approval"
     """The path names an approval by `approval_id`; its session decides."""
+    SCHEDULE = "schedule"
+    """The path names a schedule by `schedule_id`; its maker, or the owner of its session, reaches it."""
     KEY = "key"
     """The path names an API key by `key_id`; its tenant decides."""
     HOST = "host"

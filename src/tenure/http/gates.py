@@ -7,7 +7,7 @@ first frame. They only read and refuse: a gate never changes anything.
 import hashlib
 from typing import NamedTuple, assert_never
 
-from tenure.core.ids import APPROVAL, KEY, RUN, SESSION, well_formed
+from tenure.core.ids import APPROVAL, KEY, RUN, SCHEDULE, SESSION, well_formed
 from tenure.core.principal import Action, Principal, may, reaches
 from tenure.errors import Code, TenureError
 from tenure.host.host import Host
@@ -149,6 +149,8 @@ def find_ground(host: Host, rule: TenantRule | None, path: dict[str, str], by: P
             return _run(host, path["run_id"], by)
         case TenantRule.APPROVAL:
             return _approval(host, path["approval_id"], by)
+        case TenantRule.SCHEDULE:
+            return _schedule(host, path["schedule_id"], by)
         case TenantRule.KEY:
             return _key(host, path["key_id"], by)
         case _:
@@ -181,6 +183,14 @@ def _approval(host: Host, approval_id: str, by: Principal) -> Ground:
     if ground is None or not reaches(by, ground.tenant, ground.owner):
         raise not_found("approval", approval_id)
     return ground
+
+
+def _schedule(host: Host, schedule_id: str, by: Principal) -> None:
+    schedules = host.store.schedules
+    ground = schedules.ground(schedule_id) if well_formed(SCHEDULE, schedule_id) else None
+    owners = () if ground is None else (ground.owner, ground.session_owner)
+    if ground is None or not any(reaches(by, ground.tenant, owner) for owner in owners if owner is not None):
+        raise not_found("schedule", schedule_id)
 
 
 def _key(host: Host, key_id: str, by: Principal) -> None:

@@ -58,6 +58,7 @@ PATH_PATTERNS = {
     "message_id": "^msg_[0-9a-f]{32}$",
     "approval_id": "^apr_[0-9a-f]{32}$",
     "file_id": "^art_[0-9a-f]{32}$",
+    "schedule_id": "^sch_[0-9a-f]{32}$",
     "seq": "^[0-9]{1,18}$",
     "scope": "^(conversation|actor|subject|runner)$",
     "key": "^[^\\x00-\\x1f\\x7f-\\x9f]{1,200}$",

@@ -14,6 +14,7 @@ NEEDS: dict[TenantRule, str] = {
     TenantRule.SESSION: "session_id",
     TenantRule.RUN: "run_id",
     TenantRule.KEY: "key_id",
+    TenantRule.SCHEDULE: "schedule_id",
 }
 """The path parameter that each rule judges by; a path with one of these must have its rule."""
 

@@ -13,6 +13,7 @@ from tenure.http.table.gateway import GATEWAY_ROUTES
 from tenure.http.table.history import HISTORY_ROUTES
 from tenure.http.table.hosts import HOST_ROUTES
 from tenure.http.table.keys import KEY_ROUTES
+from tenure.http.table.schedules import SCHEDULE_ROUTES
 from tenure.http.table.sessions import SESSION_ROUTES
 from tenure.http.table.state import STATE_ROUTES
 from tenure.http.table.usage import USAGE_ROUTES
@@ -24,6 +25,7 @@ ROUTES: tuple[AnyRoute, ...] = (
     *CONVERSATION_ROUTES,
     *HISTORY_ROUTES,
     *APPROVAL_ROUTES,
+    *SCHEDULE_ROUTES,
     *FILE_ROUTES,
     *EVENT_ROUTES,
     *USAGE_ROUTES,

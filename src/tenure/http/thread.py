@@ -141,7 +141,7 @@ class Thread:
                 if message_id == self._message_id:
                     self.outcome = WITHDRAWN
                 return message_id == self._message_id
-            case RunStarted(trigger=trigger) if trigger.id in (self._message_id, self._into):
+            case RunStarted(trigger=trigger) if trigger.message in (self._message_id, self._into):
                 self._run_id, self._waits = seen.run_id, False
             case RunFinished() if seen.run_id == self._run_id and seen.run_id is not None:
                 self.outcome = SETTLED

@@ -1,7 +1,7 @@
 """What all groups of questions share: the line to the server, and how paths and pages are asked."""
 
 import secrets
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from typing import Generic, TypeVar
 from urllib.parse import quote
 
@@ -59,6 +59,6 @@ def get(*path: str, query: Iterable[tuple[str, str]] = ()) -> Request:
     return Request("GET", path_to(*path), tuple(query))
 
 
-def post(body: msgspec.Struct, key: str | None, *path: str) -> Request:
+def post(body: msgspec.Struct | Mapping[str, object], key: str | None, *path: str) -> Request:
     headers = (("Idempotency-Key", key or secrets.token_hex(16)),)
     return Request("POST", path_to(*path), headers=headers, body=msgspec.json.encode(body))

@@ -14,7 +14,8 @@ import msgspec
 from tenure.core.artifact import FileInfo
 from tenure.core.budget import Level
 from tenure.core.content import Content
-from tenure.core.grant import HISTORY, Budget, Grant
+from tenure.core.grant import HISTORY, RECALLS, Budget, Grant
+from tenure.core.scheduling import Recall
 from tenure.core.scope import Json
 from tenure.core.tool import Arguments, ToolInfo
 from tenure.errors import Code, TenureError
@@ -100,7 +101,13 @@ class Saving(Wish, frozen=True, kw_only=True):
     media_type: str | None = None
 
 
-W = TypeVar("W", bound=Wish)
+class Cancelling(Wish, frozen=True, kw_only=True):
+    """Takes the id of a schedule."""
+
+    id: str
+
+
+W = TypeVar("W", bound=msgspec.Struct)
 
 
 class RunTool(NamedTuple, Generic[W]):
@@ -121,6 +128,9 @@ class RunTool(NamedTuple, Generic[W]):
         whole = msgspec.json.schema_components([self.wish], ref_template="#/$defs/{name}", schema_hook=_any)
         schema: dict[str, Any] = whole[1][self.wish.__name__]
         plain = {key: value for key, value in schema.items() if key not in ("title", "description")}
+        others = {name: part for name, part in whole[1].items() if name != self.wish.__name__}
+        if others:
+            plain["$defs"] = others
         if "scope" in schema["properties"]:
             scope = {"type": "string", "enum": list(visit.grant.state.scopes)}
             plain["properties"] = {**schema["properties"], "scope": scope}
@@ -318,6 +328,25 @@ def _decoded(text: str) -> bytes:
     return base64.b64decode("".join(text.split()), validate=True)
 
 
+# --- what is said later
+
+
+async def _schedule(visit: Visit, wish: Recall) -> object:
+    return await visit.attempt.recalls.schedule(wish)
+
+
+async def _schedules(visit: Visit, wish: Nothing) -> object:
+    return {"schedules": await visit.attempt.recalls.entries()}
+
+
+async def _cancel(visit: Visit, wish: Cancelling) -> object:
+    return await visit.attempt.recalls.cancel(wish.id)
+
+
+def _may_recall(visit: Visit) -> bool:
+    return visit.grant.allows(RECALLS)
+
+
 # --- all of them
 
 _TOOLS: tuple[RunTool[Any], ...] = (
@@ -380,8 +409,34 @@ _TOOLS: tuple[RunTool[Any], ...] = (
         _read,
     ),
     RunTool("files_save", "Keep a file in this session.", Saving, _save, kept=True),
+    RunTool(
+        "recall_schedule",
+        "Have a message said later in this session, once or again and again: to you, as a message of the "
+        "user, or, with kind reminder, to the people as it stands. Give exactly one of at (an instant with "
+        "an offset), in_s, every_s (both in seconds) and cron (five fields, with timezone); max_runs or "
+        "ends_at ends it.",
+        Recall,
+        _schedule,
+        kept=True,
+        offered=_may_recall,
+    ),
+    RunTool(
+        "recall_list",
+        "What is to be said later in this session, newest first.",
+        Nothing,
+        _schedules,
+        offered=_may_recall,
+    ),
+    RunTool(
+        "recall_cancel",
+        "End something that was to be said later, by its id. What a person made can't be ended here.",
+        Cancelling,
+        _cancel,
+        kept=True,
+        offered=_may_recall,
+    ),
 )
-"""In the order in which they are listed. What a run may do with recalls will stand here too."""
+"""In the order in which they are listed."""
 
 RUN_TOOLS: dict[str, RunTool[Any]] = {tool.name: tool for tool in _TOOLS}
 """By name. A tool of the host with one of these names is shown under another."""

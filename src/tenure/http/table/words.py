@@ -7,4 +7,4 @@ CONNECT = Action.CONNECT
 READ, WRITE, MANAGE, DRAIN = Action.READ, Action.WRITE, Action.MANAGE, Action.DRAIN
 PUBLIC, OWN, HOST = TenantRule.PUBLIC, TenantRule.OWN, TenantRule.HOST
 SESSION, RUN, KEY = TenantRule.SESSION, TenantRule.RUN, TenantRule.KEY
-APPROVAL = TenantRule.APPROVAL
+APPROVAL, SCHEDULE = TenantRule.APPROVAL, TenantRule.SCHEDULE

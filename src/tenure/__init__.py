@@ -20,6 +20,7 @@ from tenure.core.output import (
     completed,
     failed,
 )
+from tenure.core.scheduling import ScheduleInfo
 from tenure.core.tool import ToolInfo
 from tenure.errors import Code, TenureError
 from tenure.ports.tool import Outcome, ToolCall, Verified
@@ -36,6 +37,7 @@ __all__ = [
     "Reasoning",
     "Run",
     "Said",
+    "ScheduleInfo",
     "Spent",
     "StateUpdate",
     "TenureError",

@@ -107,6 +107,7 @@ class AgentSettings(BaseModel):
     idle_s: Duration | None = None
     max_output_bytes: Annotated[int, Field(ge=1)] | None = None
     max_attempts: Annotated[int, Field(ge=1)] | None = None
+    apis: tuple[Literal["history", "recalls"], ...] | None = None
     tools: tuple[str, ...] | None = None
     approvals: dict[str, Rule] = {}
     state: StateSettings | None = None
@@ -118,7 +119,7 @@ class AgentSettings(BaseModel):
     def policy(self, base: Policy, max_attempts: int) -> Policy:
         """The policy of the table: what it leaves out is as `base`, which the code asks for, says."""
         return Policy(
-            apis=base.apis,
+            apis=base.apis if self.apis is None else self.apis,
             tools=base.tools if self.tools is None else self.tools,
             approvals={**base.approvals, **{n: approval_rule(r) for n, r in self.approvals.items()}},
             state=base.state if self.state is None else StatePolicy(**self.state.model_dump()),

@@ -50,6 +50,7 @@ from tenure.runners.acp.known import Checkup
 from tenure.runners.agent import AnyAgent
 from tenure.runners.demo.concierge import concierge
 from tenure.runners.demo.longhaul import longhaul
+from tenure.runners.demo.reporter import reporter
 from tenure.runners.demo.scripted import ScriptedRunner
 from tenure.runners.inprocess import InProcessRunner
 from tenure.runners.loader import (
@@ -242,7 +243,7 @@ def agents(settings: Settings) -> Iterator[Agent]:
     if settings.entry_points:
         found += installed_agents()
     if settings.demo:
-        found += [longhaul, concierge]
+        found += [longhaul, concierge, reporter]
     attempts = settings.limits.max_attempts
     hosted = {name: in_process(definition, attempts) for name, definition in by_name(found).items()}
     for name, made in installed_runners().items() if settings.entry_points else ():

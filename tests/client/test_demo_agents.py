@@ -1,7 +1,19 @@
 """The demo agents that use tools, on a real server: what they are granted, ask for, and leave behind."""
 
-from tenure.client import Client
-from tenure.core.event import ApprovalRequested, Event, MessageDelta, RunWaiting, SteeringConsumed, Unknown
+from collections.abc import Callable
+
+import pytest
+
+from tenure.client import Client, JournalEvent
+from tenure.core.event import (
+    ApprovalRequested,
+    Event,
+    MessageDelta,
+    RunWaiting,
+    SteeringConsumed,
+    Unknown,
+)
+from tenure.core.schedule import ScheduleState
 from tests.client.both import events_of, is_finished
 from tests.client.hosted import Hosted
 
@@ -68,3 +80,38 @@ def test_the_catalogue_and_each_run_show_what_is_granted(client: Client) -> None
     assert [tool.name for tool in listed.tools] == ["book_table", "opening_hours", "weather"]
     assert run.grant.tools == listed.tools
     assert listed.state_scopes == run.grant.state.scopes == ("conversation", "actor")
+
+
+@pytest.mark.sources("N14", "N16", "P10")
+def test_reporter_recalls_itself_as_often_as_it_was_told(client: Client) -> None:
+    session = client.open_session("reporter").id
+    client.send(session, "Report every second, 2 times")
+    told = [event.event for event in events_of(client.follow(session, until=after(runs=3)))]
+    (schedule,) = client.schedules(session_id=session)
+
+    assert "Report 1 of " in spoken(told)
+    assert "Report 2 of " in spoken(told)
+    assert (schedule.status, schedule.runs, schedule.made_by is not None) == ("done", 2, True)
+
+
+def test_reporter_stops_when_it_is_told_to(client: Client) -> None:
+    session = client.open_session("reporter").id
+    list(client.say(session, "every hour"))
+    told = [event.event for event in events_of(client.say(session, "stop"))]
+
+    assert spoken(told) == "I stopped: 1 ended. "
+    assert [one.status for one in client.schedules(session_id=session, status=ScheduleState.CANCELLED)] == [
+        "cancelled"
+    ]
+
+
+def after(runs: int) -> Callable[[JournalEvent], bool]:
+    """Whether so many runs have ended."""
+    left = runs
+
+    def over(event: JournalEvent) -> bool:
+        nonlocal left
+        left -= is_finished(event)
+        return left == 0
+
+    return over

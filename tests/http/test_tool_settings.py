@@ -342,3 +342,17 @@ async def test_a_run_calls_a_servers_tools_and_learns_of_an_unknown_outcome(home
         said = await answers(served, "mcp:calc/add 41", "mcp:calc/die", "mcp:calc/add x", "mcp:calc/nothing")
 
     assert said == ["{'result': 42}", "outcome_unknown", "invalid", "forbidden"]
+
+
+async def test_the_operator_says_which_rights_an_agent_may_have(home: Home) -> None:
+    toml = """
+[agents.scripted]
+apis = ["history"]
+"""
+    async with home.served(demo=True) as usual:
+        asked = info(usual, "scripted").apis
+    async with home.served(toml, demo=True) as narrowed:
+        left = info(narrowed, "scripted").apis
+
+    assert (asked, left) == (("history", "recalls"), ("history",))
+    assert "agents.scripted" in await home.refused(toml.replace("history", "root"))

@@ -17,6 +17,8 @@ from tenure.runners.contract import (
     OUTPUT_TOKENS,
     PIECES,
     REASON,
+    RECALL_S,
+    RECALLED,
     STEERED,
     STRAY,
     THOUGHT,
@@ -113,6 +115,11 @@ async def steered(run: tenure.Run) -> AsyncIterator[str]:
             yield f"{message.text} "
 
 
+@agent("recaller", permissions=("history", "recalls"))
+async def recaller(run: tenure.Run) -> str:
+    return (await run.recalls.schedule(RECALLED, in_s=RECALL_S)).id
+
+
 @agent("caller")
 async def caller(run: tenure.Run) -> str:
     return str(await run.tools.call_with(TOOL, ARGUMENTS))
@@ -187,6 +194,7 @@ AGENTS: dict[Act, AnyAgent] = {
     Act.SPEND: spender,
     Act.STEER: steered,
     Act.USE: caller,
+    Act.RECALL: recaller,
 }
 
 MESSAGES: dict[Act, str] = {
@@ -204,4 +212,5 @@ MESSAGES: dict[Act, str] = {
     Act.UNDO: "SAY I keep nothing.",
     Act.STEER: "SAY which way?\nSLOW 20 5",
     Act.USE: f"TOOL {TOOL} {json.dumps(ARGUMENTS)}",
+    Act.RECALL: f"RECALL {RECALL_S} {RECALLED}",
 }

@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from tenure.core.grant import HISTORY, Capabilities, Descriptor
+from tenure.core.grant import HISTORY, RECALLS, Capabilities, Descriptor
 from tenure.core.output import Output, Reasoning, Text, Verdict, completed, failed
 from tenure.core.run import RunState
+from tenure.core.scheduling import Recall
 from tenure.ports.runner import GatewayAccess
 from tenure.runners.demo.scripted import DEAF_S, ScriptedRunner
 from tenure.runners.rehearsal import FakeRun, spoken
@@ -25,7 +26,7 @@ def test_descriptor_names_the_runner_and_what_it_can() -> None:
     assert ScriptedRunner().descriptor == Descriptor(
         runner="scripted",
         capabilities=Capabilities(tools=True, steering=True, approvals=True),
-        permissions=(HISTORY,),
+        permissions=(HISTORY, RECALLS),
         description="Obeys the lines of a message, for example: SAY text, SLOW 20, FAIL reason.",
     )
 
@@ -37,7 +38,7 @@ def test_descriptor_names_the_runner_and_what_it_can() -> None:
         "hello there",
         "say hello",
         "SAYING nothing",
-        "RECALL 5 wake up\nTOKENS",
+        "RECALLED 5 wake up\nTOKENS",
     ],
 )
 def test_message_without_a_known_order_is_answered_ok(message: str) -> None:
@@ -67,6 +68,43 @@ def test_token_says_where_the_run_gateway_is_or_that_there_is_none() -> None:
         Text("This host has no run gateway. It needs a server with the extra mcp installed. "),
         completed(),
     ]
+
+
+@pytest.mark.parametrize(
+    ("order", "seconds", "text"),
+    [
+        ("RECALL 5 SAY wake up", 5, "SAY wake up"),
+        ("RECALL 0.25  SLOW 3 10 ", 0.25, "SLOW 3 10"),
+        ("RECALL 0.001 x", 0.001, "x"),
+    ],
+)
+def test_recall_has_its_text_obeyed_later_and_says_the_id(order: str, seconds: float, text: str) -> None:
+    run = FakeRun(f"{order}\nSAY on", apis=(HISTORY, RECALLS))
+
+    said = [output for _, output in timeline(ScriptedRunner(), run)]
+
+    (made,) = run.recalls.made.items()
+    assert made == (f"sch_{1:032x}", Recall(message=text, in_s=seconds))
+    assert said == [Text(f"recall sch_{1:032x} "), Text("on"), completed()]
+
+
+def test_recall_that_is_refused_says_why() -> None:
+    why = f"forbidden: The grant of run run_{1:032x} doesn't hold the right recalls. "
+
+    assert outputs_of("RECALL 1 SAY hello\nSAY on") == [Text(why), Text("on"), completed()]
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "5", "soon SAY hello", "0 SAY hello", "-1 SAY x", "1e9 x", "٣ x", "nan x"]
+)
+def test_recall_that_makes_no_sense_says_what_it_needs(wrong: str) -> None:
+    got = repr(wrong) if wrong else "nothing"
+    needs = "RECALL needs seconds, from 0.001 to 31,536,000, and what is to be done then, "
+
+    (said, *rest) = outputs_of(f"RECALL {wrong}\nSAY on")
+
+    assert said == Text(f"{needs}for example: RECALL 1.5 SAY hello; got {got}. ")
+    assert rest == [Text("on"), completed()]
 
 
 def test_slow_says_word_k_at_start_plus_k_gaps_without_drift() -> None:

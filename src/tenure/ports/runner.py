@@ -17,6 +17,7 @@ from tenure.core.event import ArtifactCreated
 from tenure.core.grant import Descriptor, Grant
 from tenure.core.origin import Origin
 from tenure.core.output import Output
+from tenure.core.scheduling import Preview, Recall, ScheduleInfo
 from tenure.core.steering import SteeringMessage
 from tenure.core.tool import Arguments, ToolInfo
 from tenure.core.view import TranscriptPage
@@ -206,6 +207,46 @@ class FileAccess(Protocol):
         ...
 
 
+class Recalls(Protocol):
+    """What is said later in the run's own session, as the author of its message.
+
+    Everything here needs the right `recalls`, and raises TenureError `forbidden` without it and `fenced` once
+    the attempt is over.
+    """
+
+    async def schedule(self, recall: Recall) -> ScheduleInfo:
+        """Have something said later. Its runs may touch at most what this one may.
+
+        An attempt that starts over and asks for exactly the same gets what was made. Raises TenureError
+        `invalid`, and `capacity` if the author has too many, or the run itself was recalled by a recall of
+        a recall.
+        """
+        ...
+
+    async def preview(self, recall: Recall, count: int = 5) -> Preview:
+        """What it would do: in words, and its next instants. Raises TenureError `invalid`."""
+        ...
+
+    async def entries(self) -> list[ScheduleInfo]:
+        """The session's schedules, newest first, whoever made them; without those that were cancelled."""
+        ...
+
+    async def pause(self, schedule_id: str) -> ScheduleInfo:
+        """Let one rest that a run of the session made.
+
+        Raises TenureError `not_found`, `forbidden` for what a person made, `conflict` if it is over.
+        """
+        ...
+
+    async def resume(self, schedule_id: str) -> ScheduleInfo:
+        """Let one go on that a run for the same author made. Raises TenureError as `pause` does."""
+        ...
+
+    async def cancel(self, schedule_id: str) -> ScheduleInfo:
+        """End one that a run of the session made. Raises TenureError as `pause` does."""
+        ...
+
+
 class RunContext(Protocol):
     """What the host offers one attempt of one run. Each use is judged by the grant."""
 
@@ -234,6 +275,8 @@ class RunContext(Protocol):
     def files(self) -> FileAccess: ...
     @property
     def own(self) -> OwnCalls: ...
+    @property
+    def recalls(self) -> Recalls: ...
     @property
     def checkpoints(self) -> Checkpoints: ...
     @property

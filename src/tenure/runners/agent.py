@@ -29,6 +29,7 @@ from tenure.ports.runner import (
     Steering,
 )
 from tenure.runners.calls import RunTools
+from tenure.runners.recalls import RunRecalls
 
 PYTHON = "python"
 """The runner of all agents made with `agent`, as descriptors and journals name it."""
@@ -150,6 +151,11 @@ class Run:
         return RunTools(self._context.tools)
 
     @property
+    def recalls(self) -> RunRecalls:
+        """What is said later in this session: `await run.recalls.schedule("Look again", in_s=600)`."""
+        return RunRecalls(self._context.recalls)
+
+    @property
     def stopping(self) -> bool:
         """Whether the run was asked to stop. Look at it often; then say what is left and return."""
         return self._context.stopping
@@ -268,12 +274,12 @@ def agent(
 
     `description` is by default the first line of the docstring. `deadline_s` is the running time in
     seconds after which a run is stopped; an operator may shorten it. `steering` says that the agent
-    takes up messages while it runs. `permissions` are the rights it asks for; a run is granted no
-    others. `tools` are those of the host that it asks for: functions under `tool`, names, or patterns
-    such as "mcp:github/*"; `resources` are ids by type, and `storage` areas. An operator's table may
-    grant less; one that names no tools takes whatever the table says. `summarize` makes the summaries
-    of compactions: an async function of what is to be covered (`said`, and the person's
-    `instructions`). Raises ConfigError if the name, the deadline or the function can't be used.
+    takes up messages while it runs. `permissions` are the rights it asks for, `history` and `recalls`; a
+    run is granted no others. `tools` are those of the host that it asks for: functions under `tool`,
+    names, or patterns such as "mcp:github/*"; `resources` are ids by type, and `storage` areas. An
+    operator's table may grant less; one that names no tools takes whatever the table says. `summarize`
+    makes the summaries of compactions: an async function of what is to be covered (`said`, and the
+    person's `instructions`). Raises ConfigError if the name, the deadline or the function can't be used.
     """
     _check_name(name)
     _check_deadline(name, deadline_s)

@@ -37,6 +37,7 @@ from tenure.core.view import TranscriptItem, TranscriptPage
 from tenure.errors import Code, TenureError
 from tenure.ports.runner import GatewayAccess
 from tenure.runners.rehearsed_calls import FakeCheckpoints, FakeOwnCalls
+from tenure.runners.rehearsed_recalls import FakeRecalls
 from tenure.runners.rehearsed_state import FakeState, Given, state_policy
 from tenure.runners.rehearsed_tools import FakeTools, Functions
 
@@ -159,9 +160,10 @@ class FakeRun:
 
     `apis` are the rights that its grant holds, `said` is the transcript so far, and `seconds_left`
     the time to a deadline. `tools` are plain functions by the names of the tools that they stand for;
-    nobody is asked, and `run.tools.made` tells what was called. `files` come with the message, by
-    name. `session` and `number` tell sessions and runs apart; a run that comes after an `earlier` one
-    of its session finds the checkpoints of that, and one that is `resumed` is the next attempt of it.
+    nobody is asked, and `run.tools.made` tells what was called. `run.recalls.made` tells what is to be
+    said later. `files` come with the message, by name. `session` and `number` tell sessions and runs
+    apart; a run that comes after an `earlier` one of its session finds the checkpoints of that, and one
+    that is `resumed` is the next attempt of it.
     `stop` asks the run to stop, as an interrupt does.
     """
 
@@ -193,6 +195,7 @@ class FakeRun:
         self.grant = msgspec.structs.replace(self.grant, tools=self.tools.terms())
         self.decisions: tuple[Decided, ...] = ()
         self.state = FakeState(state or {}, self.grant.state)
+        self.recalls = FakeRecalls(self.grant, self.run_id, self.session_id)
         self.seconds_left = seconds_left
         self.origin = origin
         self._said = tuple(said)

@@ -72,6 +72,7 @@ class TestAcp(RunnerContract):
         Act.NUMBER: "the protocol has no numbers for updates",
         Act.STRAY: "what isn't of the protocol never becomes an output",
         Act.READ: "it reads the transcript for an agent that doesn't know it; no agent reads it by itself",
+        Act.RECALL: "its agents reach the tools for it by the run gateway, as tests/http shows",
         Act.UNDO: "the agent keeps what was said in a memory of its own",
         Act.EDIT: "a person says yes or no to what the agent shows",
         Act.RESUME: "an agent that was let go is prompted again",

@@ -9,7 +9,15 @@ import pytest
 
 from tenure.agent_tables import AcpAgent
 from tenure.client import Client
-from tenure.core.event import ApprovalRequested, Event, MessageDelta, RunWaiting, ToolCallStarted, Unknown
+from tenure.core.event import (
+    ApprovalRequested,
+    Event,
+    MessageDelta,
+    RecallScheduled,
+    RunWaiting,
+    ToolCallStarted,
+    Unknown,
+)
 from tenure.errors import ConfigError
 from tenure.runners.acp.assembly import acp_agent
 from tests.client.both import events_of, is_finished
@@ -36,9 +44,9 @@ def client(hosted: Hosted) -> Generator[Client]:
         yield client
 
 
-def to_the_end(client: Client, session: str) -> list[Event | Unknown]:
+def to_the_end(client: Client, session: str, after: int = 0) -> list[Event | Unknown]:
     """All that happened until the run ended."""
-    return [event.event for event in events_of(client.follow(session, until=is_finished))]
+    return [event.event for event in events_of(client.follow(session, after, until=is_finished))]
 
 
 def said(events: list[Event | Unknown]) -> str:
@@ -63,6 +71,19 @@ def test_an_agent_calls_a_tool_of_the_host_that_asks_a_person(client: Client) ->
     assert (asked.tool, asked.arguments, asked.own) == ("confirm", {"text": "shall I?"}, False)
     assert len([event for event in events if isinstance(event, ToolCallStarted)]) == 1
     assert json.loads(said(events))["isError"] is False
+
+
+@pytest.mark.sources("N14")
+def test_an_agent_recalls_itself_by_the_run_gateway(client: Client) -> None:
+    session = client.open_session("mine").id
+    client.send(session, 'MCP recall_schedule {"message": "SAY back again", "in_s": 0.05}')
+    planned = events_of(client.follow(session, until=is_finished))
+    recalled = to_the_end(client, session, after=planned[-1].seq)
+
+    told = [event.event for event in planned]
+    (scheduled,) = [event for event in told if isinstance(event, RecallScheduled)]
+    assert scheduled.schedule_id in said(told)
+    assert said(recalled) == "back again"
 
 
 def test_a_call_of_the_agents_own_asks_a_person(client: Client) -> None:

@@ -63,6 +63,7 @@ class TestAgui(RunnerContract):
         Act.NUMBER: "AG-UI has no numbers",
         Act.STRAY: "whatever an endpoint sends becomes an output or a warning",
         Act.REMEMBER: "it keeps nothing: an endpoint is told what the transcript says",
+        Act.RECALL: "endpoints reach the tools for it by the run gateway, where that is forwarded",
         Act.STEER: "AG-UI takes no message during a run",
         Act.EDIT: "an endpoint's own tools can't be checked",
     }

@@ -24,6 +24,8 @@ from tenure.runners.contract import (
     OWN_TOOL,
     PIECES,
     REASON,
+    RECALL_S,
+    RECALLED,
     STEERED,
     THOUGHT,
     TOOL,
@@ -155,6 +157,24 @@ def listening() -> Agent[Any, Any]:
     return listener
 
 
+def recalling() -> Agent[Any, Any]:
+    """An agent with a tool that has something said later."""
+
+    async def speaks(messages: list[ModelMessage]) -> AsyncIterator[Delta]:
+        if answered(messages) == 0:
+            yield call("remind", {"text": RECALLED, "seconds": RECALL_S})
+        else:
+            yield f"it is {results(messages)[-1]}"
+
+    recaller = agent(speaks, deps_type=tenure.Run)
+
+    async def remind(context: RunContext[tenure.Run], text: str, seconds: float) -> str:
+        return (await context.deps.recalls.schedule(text, in_s=seconds)).id
+
+    recaller.tool(remind)
+    return recaller
+
+
 def spending() -> Agent[Any, Any]:
     """An agent whose model can't be listened to, and tells what an answer costs."""
 
@@ -185,6 +205,8 @@ class TestPydanticAI(RunnerContract):
                 return Stage(runner(owning(act, made)), made=lambda: made)
             case Act.STEER:
                 return Stage(runner(listening(), deps=lambda run: run))
+            case Act.RECALL:
+                return Stage(runner(recalling(), deps=lambda run: run))
             case Act.SPEND:
                 return Stage(runner(spending()))
             case _:

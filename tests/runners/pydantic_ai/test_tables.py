@@ -8,7 +8,7 @@ from pydantic import SecretStr, ValidationError
 
 from tenure.agent_tables import PydanticAIAgent
 from tenure.config import Settings
-from tenure.core.grant import HISTORY
+from tenure.core.grant import HISTORY, RECALLS
 from tenure.core.output import Text, completed
 from tenure.errors import ConfigError
 from tenure.ports.made import Made
@@ -77,7 +77,7 @@ async def test_an_agent_by_reference_is_run_as_it_is(made: Makes) -> None:
     assert outputs[-1] == completed()
     descriptor = plain.runner.descriptor
     assert (descriptor.runner, descriptor.description) == ("pydantic-ai", "Says hello.")
-    assert (descriptor.permissions, descriptor.capabilities.resume) == ((HISTORY,), True)
+    assert (descriptor.permissions, descriptor.capabilities.resume) == ((HISTORY, RECALLS), True)
 
 
 async def test_the_dependencies_of_a_run_may_be_made_of_it(made: Makes) -> None:

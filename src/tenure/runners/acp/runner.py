@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, TypeVar
 
-from tenure.core.grant import HISTORY, Capabilities, Descriptor
+from tenure.core.grant import HISTORY, RECALLS, Capabilities, Descriptor
 from tenure.core.output import Output, failed
 from tenure.errors import Code, TenureError
 from tenure.ports.runner import RunContext
@@ -46,7 +46,7 @@ class AcpRunner:
                 attachments=True,
                 multimodal=multimodal,
             ),
-            permissions=(HISTORY,),
+            permissions=(HISTORY, RECALLS),
             description=description,
         )
 

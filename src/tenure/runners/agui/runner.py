@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from tenure.core.grant import Capabilities, Descriptor
+from tenure.core.grant import HISTORY, RECALLS, Capabilities, Descriptor
 from tenure.core.output import Output, failed
 from tenure.errors import Code, TenureError
 from tenure.ports.runner import RunContext
@@ -29,7 +29,12 @@ class AguiRunner:
         self._endpoint = endpoint
         self._forward_state = forward_state
         self._forward_gateway = forward_gateway
-        self._descriptor = Descriptor(runner="agui", capabilities=CAN, description=description)
+        self._descriptor = Descriptor(
+            runner="agui",
+            capabilities=CAN,
+            permissions=(HISTORY, RECALLS) if forward_gateway else (HISTORY,),
+            description=description,
+        )
 
     @property
     def descriptor(self) -> Descriptor:

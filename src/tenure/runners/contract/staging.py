@@ -37,6 +37,9 @@ OWN_ARGUMENTS: Arguments = {"path": "old.txt"}
 EDITED: Arguments = {"path": "older.txt"}
 """What a person approves in place of OWN_ARGUMENTS."""
 
+RECALLED, RECALL_S = "SAY look again", 90.0
+"""What is to be said later, and in how many seconds."""
+
 STEERED = ("left", "right")
 """The messages that steer."""
 INPUT_TOKENS, OUTPUT_TOKENS = 7, 3
@@ -73,6 +76,7 @@ class Act(StrEnum):
     SEE = "see: say how many bytes the picture has that came with the message, then complete"
     STEER = "steer: say something, take what steers until STEERED came, say each text, then complete"
     USE = "use: call the host's TOOL with ARGUMENTS, say what came of it, its result or why not, then end"
+    RECALL = "recall: have RECALLED said in RECALL_S seconds, say its id or why not, then end"
     ASK = "ask: ask people about OWN_TOOL with OWN_ARGUMENTS, make the call if granted, then complete"
     EDIT = "edit: as ask, where a person may change the arguments"
     RESUME = "resume: say BEFORE, keep a checkpoint, ask as in ask; go on from it with AFTER, then complete"

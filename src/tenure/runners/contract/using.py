@@ -3,6 +3,7 @@
 import asyncio
 
 from tenure.core.effect import CallStatus
+from tenure.core.grant import HISTORY, RECALLS
 from tenure.core.output import Output, Spent, ToolStarted, completed
 from tenure.core.run import RunState
 from tenure.core.tool import Arguments
@@ -18,6 +19,8 @@ from tenure.runners.contract.staging import (
     OWN_ARGUMENTS,
     OWN_TOOL,
     PICTURE,
+    RECALL_S,
+    RECALLED,
     REMEMBERED,
     RESULT,
     SAID,
@@ -191,6 +194,32 @@ class ToolCases(Stages):
         await cancel(task)
 
         assert trail == ["left"]
+
+
+class RecallCases(Stages):
+    """How it has something said later."""
+
+    async def test_something_is_said_later_and_its_id_told(self) -> None:
+        stage = self._on_stage(Act.RECALL)
+        run = FakeRun(stage.content, apis=(HISTORY, RECALLS))
+
+        outputs = await perform(stage.runner, run)
+
+        assert [(one.message, one.in_s) for one in run.recalls.made.values()] == [(RECALLED, RECALL_S)]
+        assert all(schedule_id in speech(outputs) for schedule_id in run.recalls.made)
+        assert outputs[-1] == completed()
+
+    async def test_nothing_is_said_later_without_the_right_to_it(self) -> None:
+        stage = self._on_stage(Act.RECALL)
+        run = FakeRun(stage.content)
+
+        told = await ending(stage.runner, run)
+
+        assert run.recalls.made == {}
+        assert RECALLS in told.told, "people aren't told what is missing"
+
+    async def test_a_runner_asks_for_the_right_to_have_things_said_later(self) -> None:
+        assert RECALLS in self._on_stage(Act.RECALL).runner.descriptor.permissions
 
 
 class OwnCallCases(Stages):

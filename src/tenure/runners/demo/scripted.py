@@ -5,18 +5,20 @@ against the runner port itself, since some of what it does, `VANISH` for one, no
 """
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple, TypeAlias, assert_never
 
 import msgspec
 
-from tenure.core.grant import Capabilities, Descriptor
+from tenure.core import scheduling
+from tenure.core.grant import HISTORY, RECALLS, Capabilities, Descriptor
 from tenure.core.output import Output, Reasoning, Text, Verdict, completed, failed
 from tenure.core.run import RunState
 from tenure.core.tool import Arguments
 from tenure.errors import Code, TenureError
-from tenure.ports.runner import GatewayAccess, RunContext, StateAccess, Steering, ToolCalls
+from tenure.ports.runner import GatewayAccess, Recalls, RunContext, StateAccess, Steering, ToolCalls
 
 DEFAULT_MS = 100
 DEFAULT_BYTES = 100
@@ -27,6 +29,8 @@ STOPPED = Verdict(status=RunState.CANCELLED, reason="interrupted")
 
 _MOST = 10_000_000
 _YEAR = 31_536_000.0
+_LEAST_S = 0.001
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?|\.[0-9]{1,9}")
 
 
 class Say(NamedTuple):
@@ -100,6 +104,13 @@ class Ask(NamedTuple):
     text: str
 
 
+class Recall(NamedTuple):
+    """Have `text` obeyed in so many seconds, and say under which id."""
+
+    seconds: float
+    text: str
+
+
 class Token(NamedTuple):
     """Say how the run gateway is reached, as JSON: its address, and the token of this session."""
 
@@ -112,7 +123,7 @@ class Use(NamedTuple):
 
 
 Order: TypeAlias = (
-    Say | Slow | Burst | Reason | Fail | Crash | Vanish | Hang | Seq | Put | Get | Ask | Use | Token
+    Say | Slow | Burst | Reason | Fail | Crash | Vanish | Hang | Seq | Put | Get | Ask | Use | Recall | Token
 )
 
 
@@ -126,6 +137,7 @@ class ScriptedRunner:
             runner="scripted",
             description="Obeys the lines of a message, for example: SAY text, SLOW 20, FAIL reason.",
             capabilities=Capabilities(tools=True, steering=True, approvals=True),
+            permissions=(HISTORY, RECALLS),
         )
 
     async def run(self, context: RunContext) -> AsyncGenerator[Output, None]:
@@ -160,6 +172,8 @@ class ScriptedRunner:
                 case Put() | Get():
                     for text in await _state(context.state, order):
                         yield Text(text)
+                case Recall(seconds, text):
+                    yield Text(await _recalled(context.recalls, seconds, text))
                 case Token():
                     yield Text(_gateway(context.gateway))
                 case Fail(reason):
@@ -260,6 +274,26 @@ def _use(rest: str) -> Order:
     return Use(tool, arguments) if tool else Say('TOOL needs a name, for example: TOOL once {"path": "a"}. ')
 
 
+def _recall(rest: str) -> Order:
+    seconds, _, text = rest.strip().partition(" ")
+    if not (_SECONDS.fullmatch(seconds) and _LEAST_S <= float(seconds) <= _YEAR and text.strip()):
+        got = repr(rest[:80]) if rest.strip() else "nothing"
+        return Say(
+            f"RECALL needs seconds, from {_LEAST_S} to {_YEAR:,.0f}, and what is to be done then, "
+            f"for example: RECALL 1.5 SAY hello; got {got}. "
+        )
+    return Recall(float(seconds), text.strip())
+
+
+async def _recalled(recalls: Recalls, seconds: float, text: str) -> str:
+    """The id of what is to be obeyed later, or why it isn't."""
+    try:
+        made = await recalls.schedule(scheduling.Recall(message=text, in_s=seconds))
+    except TenureError as refusal:
+        return _refused(refusal)
+    return f"recall {made.id} "
+
+
 async def _confirmed(tools: ToolCalls, text: str) -> str:
     """What a person answered, with the text as it was carried out: a person may have changed it."""
     try:
@@ -325,6 +359,7 @@ _ORDERS: dict[str, Callable[[str], Order]] = {
     "ONCE": _once,
     "SET": _put,
     "GET": _get,
+    "RECALL": _recall,
     "TOKEN": lambda _: Token(),
 }
 

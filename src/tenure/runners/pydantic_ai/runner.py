@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic_ai.agent import AbstractAgent
 
-from tenure.core.grant import Capabilities, Descriptor
+from tenure.core.grant import HISTORY, RECALLS, Capabilities, Descriptor
 from tenure.core.output import Output
 from tenure.ports.runner import RunContext
 from tenure.runners.agent import Run
@@ -48,6 +48,7 @@ class PydanticAIRunner:
             capabilities=Capabilities(
                 tools=True, steering=True, approvals=True, resume=True, attachments=True, multimodal=True
             ),
+            permissions=(HISTORY, RECALLS),
             description=terms.description,
         )
 

@@ -215,7 +215,7 @@ def test_chat_without_an_agent_names_the_choice(piped: Run) -> None:
     ran = piped("chat")
 
     assert ran.code == 2
-    names = "concierge, longhaul, scripted"
+    names = "concierge, longhaul, reporter, scripted"
     assert ran.err == f"The server hosts several agents: {names}. Choose one with --agent.\n"
 
 

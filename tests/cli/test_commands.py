@@ -23,13 +23,13 @@ def test_agents_are_listed_with_what_they_are(tenure: Run) -> None:
     assert (ran.code, ran.err) == (0, "")
     heading, *lines = ran.out.splitlines()
     assert heading.split() == ["NAME", "RUNNER", "WELL", "DEADLINE", "DESCRIPTION"]
-    assert [line.split()[0] for line in lines] == ["concierge", "longhaul", "scripted"]
+    assert [line.split()[0] for line in lines] == ["concierge", "longhaul", "reporter", "scripted"]
 
 
 def test_agents_as_json_are_one_a_line(tenure: Run) -> None:
     ran = tenure("agents", "--json")
 
-    assert [value["name"] for value in ran.values] == ["concierge", "longhaul", "scripted"]
+    assert [value["name"] for value in ran.values] == ["concierge", "longhaul", "reporter", "scripted"]
 
 
 def test_opened_session_is_printed_as_its_id_alone(tenure: Run, client: Client) -> None:

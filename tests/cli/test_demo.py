@@ -1,6 +1,7 @@
 """The demo: at a terminal, without one, and as a test of itself."""
 
 import json
+import re
 import signal
 from pathlib import Path
 
@@ -17,7 +18,8 @@ def test_smoke_goes_well_and_says_what_it_saw(piped: Run, tmp_path: Path) -> Non
 
     assert (ran.code, ran.err) == (0, "")
     steps = {value["step"]: value["saw"] for value in ran.values}
-    assert len(steps) == 20
+    assert len(steps) == 22
+    assert re.match("twice, at most ", str(steps["Let the reporter recall itself twice, a second apart"]))
     token = steps["Reach a live run by its token; when it is over, the token opens nothing"]
     assert token == "a value kept, a tool that wasn't granted refused, and 403 when the run was over"
     answered = steps["Kill the server while an approval waits, and answer after its restart"]

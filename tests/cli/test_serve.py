@@ -47,7 +47,7 @@ def test_server_answers_where_it_says_and_leaves_its_address_in_the_home(
     assert stat.S_IMODE(address.stat().st_mode) == 0o600
     with Client(home=tmp_path) as client:
         assert client.address == url
-        assert [agent.name for agent in client.agents()] == ["concierge", "longhaul", "scripted"]
+        assert [agent.name for agent in client.agents()] == ["concierge", "longhaul", "reporter", "scripted"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -66,7 +66,7 @@ def test_people_are_told_address_home_agents_and_how_to_chat(started: Began, tmp
 
     url = json.loads((tmp_path / "server.json").read_text())["url"]
     assert url in lines[0] and str(tmp_path) in lines[0]
-    assert lines[1] == "Agents: concierge, longhaul, scripted."
+    assert lines[1] == "Agents: concierge, longhaul, reporter, scripted."
     assert f"tenure chat --home {tmp_path}" in lines[2]
     assert "Ctrl-C" in lines[3]
 

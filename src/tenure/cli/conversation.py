@@ -14,6 +14,7 @@ from tenure.cli.lines import Lines
 from tenure.cli.orders import HINT, Order, Orders, order_in, said_in
 from tenure.cli.outcome import Exit
 from tenure.cli.questions import Question, Questions, Unclear, shape, why
+from tenure.cli.screen import shown
 from tenure.cli.speech import Listener, Speech
 from tenure.client import AsyncClient, JournalEvent
 from tenure.core.approval import ApprovalState
@@ -152,7 +153,7 @@ class Conversation:
                     self._steering[said.message_id] = text_of(said.content)
                 # A compaction is admitted without words.
                 if said.message_id not in self._mine and text_of(said.content):
-                    self._speech.quote(said.actor.user, text_of(said.content))
+                    self._quote(said)
             case SteeringConsumed(message_ids=message_ids):
                 for taken in message_ids:
                     self._speech.note(f"taken up: {self._repeated(taken)}")
@@ -162,7 +163,7 @@ class Conversation:
                 self._settled(failed=True)
             case RunStarted(trigger=trigger):
                 self._live = item.run_id
-                if trigger.id in self._mine and item.run_id is not None:
+                if trigger.message in self._mine and item.run_id is not None:
                     self._my_runs.add(item.run_id)
             case RunFinished(status=status):
                 self._run_ended(item.run_id, status)
@@ -170,6 +171,15 @@ class Conversation:
                 self._speech.note("what waits in line goes on with your next message")
             case _:
                 pass
+
+    def _quote(self, said: MessageAdmitted) -> None:
+        """What somebody said, or a schedule in their name. A reminder says itself what it says."""
+        if said.reminder:
+            self._speech.tell(f"reminder for {shown(said.actor.user)}:")
+        elif said.occurrence is not None:
+            self._speech.quote(f"recall for {said.actor.user}", text_of(said.content))
+        else:
+            self._speech.quote(said.actor.user, text_of(said.content))
 
     def _repeated(self, message_id: str) -> str:
         text = " ".join(self._steering.get(message_id, message_id).split())

@@ -107,7 +107,7 @@ def await_summary(client: Client, session: str, receipt: MessageReceipt, *, as_j
         if isinstance(item, Gap):
             continue
         match item.event:
-            case RunStarted(trigger=trigger) if trigger.id == receipt.message_id:
+            case RunStarted(trigger=trigger) if trigger.message == receipt.message_id:
                 run_id = item.run_id
             case TranscriptCompacted() as made if item.run_id == run_id:
                 print_json(made) if as_json else put(shown(made.summary))

@@ -41,6 +41,7 @@ COMMANDS: dict[str, Place] = {
     "redo": Place("history", "Put back what the last undo took off."),
     "compact": Place("history", "Replace the older part of the transcript by a summary."),
     "fork": Place("history", "Open a session that begins with the journal of another."),
+    "schedules": Place("schedules", "Have things said later, and see what became of it."),
     "state": Place("state", "Get, set, delete or list what an agent keeps."),
     "files": Place("files", "List, upload, download or delete the files of a session."),
     "export": Place("export", "Write a session to one file."),

@@ -12,6 +12,7 @@ import msgspec
 
 from tenure.cli import smoke_deeds as deeds
 from tenure.cli import smoke_gateway as gateway
+from tenure.cli import smoke_recalls as recalls
 from tenure.cli import smoke_runs as runs
 from tenure.cli.child import ChildServer
 from tenure.cli.scene import Scene
@@ -49,6 +50,8 @@ ACTS: tuple[Act, ...] = (
     deeds.exchanges_a_file,
     deeds.takes_an_event_once,
     deeds.finds_what_was_said,
+    recalls.recalls_itself_on_time,
+    recalls.recalls_across_a_crash,
     gateway.reaches_a_run_by_its_token,
     deeds.answers_after_a_crash,
     runs.survives_a_crash,

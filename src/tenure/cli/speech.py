@@ -9,6 +9,7 @@ from typing import Protocol, TextIO
 
 import msgspec
 
+from tenure.cli.recalls import recall_note
 from tenure.cli.screen import counted, exact, put, shown
 from tenure.client import JournalEvent
 from tenure.core.approval import BY_RULE, ApprovalState
@@ -184,7 +185,7 @@ def note_of(event: object) -> str:
         case RunnerWarning(code=code, detail=detail):
             return f"warning, {code}: {detail}"
         case _:
-            return ""
+            return recall_note(event)
 
 
 def answer_of(resolved: ApprovalResolved) -> str:

@@ -20,7 +20,9 @@ from tenure.core.output import (
 from tenure.host.catalogue import Agent, Catalogue
 from tenure.ports.runner import RunContext
 from tenure.runners.demo.scripted import ScriptedRunner
+from tests.simulation.almanac import Almanac
 from tests.simulation.outside import Outside
+from tests.simulation.rememberers import rememberer
 from tests.simulation.workers import workers
 
 POLICY = Policy(deadline_s=40.0, idle_s=25.0, max_attempts=3, max_output_bytes=200_000)
@@ -77,13 +79,14 @@ _QUIRKS: tuple[Callable[[random.Random, int], Output], ...] = (
 )
 
 
-def catalogue(outside: Outside) -> Catalogue:
+def catalogue(outside: Outside, almanac: Almanac) -> Catalogue:
     """All agents, on terms that end every run in good time."""
     return Catalogue(
         [
             Agent(name="scripted", runner=ScriptedRunner(), policy=POLICY),
             Agent(name="quirky", runner=QuirkyRunner(), policy=POLICY),
             *workers(outside),
+            rememberer(almanac),
         ]
     )
 

@@ -169,10 +169,11 @@ class CallingWorld(World):
         lane = SimLane(self.loop, self.disk, landmarks)
         rules = Rules(limits=self.limits, terms=agents.terms())
         store = await SqliteStore.opened(lane, rules, self.ids)
+        clock = SimClock(self.loop, self.draw.randint(-DAY // 100, DAY // 100))
         host = Host(
             Parts(
                 store=store,
-                clock=SimClock(self.loop, self.draw.randint(-DAY // 100, DAY // 100)),
+                clock=clock,
                 ids=self.ids,
                 catalogue=agents,
                 tools=Bench(self.ledgers, self._tool_draw),
@@ -183,7 +184,7 @@ class CallingWorld(World):
             )
         )
         await host.start()
-        return Life(node, host, store, lane, over)
+        return Life(node, host, store, lane, over, clock)
 
 
 class Decider(Client):

@@ -293,7 +293,8 @@ def _judge_counters(world: World, journals: dict[str, Journal]) -> None:
 async def _judge_rules(world: World, life: Life, journals: dict[str, Journal]) -> None:
     """A rule allows only what somebody said before should be remembered: of this tool, for this author."""
     for journal in journals.values():
-        own = [e for e in journal.entries if e.seq >= _born(journal.entries)]
+        born = _born(journal.entries) if journal.entries else 0
+        own = [e for e in journal.entries if e.seq >= born]
         remembered: set[tuple[str, bool, str]] = set()
         asked: dict[str, tuple[str, bool, str]] = {}
         for entry in own:

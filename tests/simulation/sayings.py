@@ -95,7 +95,7 @@ def _judge(talk: Talk, recorded: Recorded) -> Iterable[str]:
             pass
     if isinstance(recorded.event, RunStarted) and recorded.event.trigger.kind != COMMAND:
         talk.turns.add(run_id)
-        talk.took.setdefault(run_id, set()).add(recorded.event.trigger.id)
+        talk.took.setdefault(run_id, set()).add(recorded.event.trigger.message)
 
 
 def _admitted(talk: Talk, said: MessageAdmitted) -> Iterable[str]:

@@ -18,14 +18,23 @@ from tests.simulation.historians import Historian
 from tests.simulation.judge import judge
 from tests.simulation.loop import SimLoop
 from tests.simulation.people import Client, Reader
+from tests.simulation.planners import ROBOT, Planner, rest_all
+from tests.simulation.reckoning import keeps_time, reckon
 from tests.simulation.world import DESK, ROOT, Life, Unreachable, World
 
 YES = DecideApproval(decision=Answering.APPROVE)
-KINDS: dict[str, type[Client]] = {"client": Client, "historian": Historian, "everyone": Everyone}
+KINDS: dict[str, type[Client]] = {
+    "client": Client,
+    "historian": Historian,
+    "everyone": Everyone,
+    "planner": Planner,
+}
 """Which people act in a schedule, by the word that replays it."""
 QUIET_S = 1_800
 IDLE_S = 5
 ENDING_S = 100
+CATCH_UP_S = 65
+HOUR = 3_600 * SECOND
 USERS = (
     Principal(tenant="acme", user="ada", role=Role.MEMBER, key_id="key_1"),
     Principal(tenant="acme", user="ben", role=Role.MEMBER, key_id="key_2"),
@@ -68,7 +77,7 @@ def _limits(seed: int, kind: type[Client]) -> Limits:
         live_runs_per_user=draw.choice((1, 2, 100)),
         queued_messages_per_session=draw.choice((1, 3, 100)),
     )
-    if kind is not Everyone:
+    if not issubclass(kind, Everyone):
         return limits
     return msgspec.structs.replace(
         limits,
@@ -80,8 +89,10 @@ def _limits(seed: int, kind: type[Client]) -> Limits:
 
 async def _live(world: World, seed: int, kind: type[Client]) -> None:
     draw = random.Random(f"schedule {seed}")
+    if kind is Planner:
+        world.skew = HOUR
     await world.boot()
-    await world.welcome((*USERS, DESK) if kind is Everyone else USERS)
+    await world.welcome((*USERS, DESK, ROBOT) if issubclass(kind, Everyone) else USERS)
     clients = [kind(world, draw.choice(USERS), number, seed) for number in range(draw.randint(1, 3))]
     _share_sessions(clients, draw)
     acting = [world.loop.spawn(c.name, c.act(draw.randint(4, 14))) for c in clients]
@@ -92,12 +103,15 @@ async def _live(world: World, seed: int, kind: type[Client]) -> None:
         trouble = world.loop.spawn("chaos", chaos(world, draw))
         await asyncio.gather(*acting)
         trouble.cancel()
+    if kind is Planner:
+        await _let_rest(world)
     await settle_down(world)
     if draw.random() < 0.6:
         await _answer_all(world)
         await settle_down(world)
     await catch_up(world, [reader for client in clients for reader in client.readers])
     await judge(world)
+    reckon(world)
 
 
 def _share_sessions(clients: list[Client], draw: random.Random) -> None:
@@ -111,12 +125,24 @@ def _share_sessions(clients: list[Client], draw: random.Random) -> None:
 # --- the end of the story
 
 
-async def settle_down(world: World) -> None:
-    """No more trouble: every run must end, and every queue that isn't held must empty itself."""
+async def _let_rest(world: World) -> None:
+    """No more trouble: whatever is due comes, and then every schedule rests."""
+    await _put_right(world)
+    await asyncio.sleep(CATCH_UP_S)
+    keeps_time(world, await world.living())
+    await rest_all(world)
+
+
+async def _put_right(world: World) -> None:
     world.trap.landmark = None
     if world.life is None or world.life.host.draining:
         world.kill("in the middle of its start or stop")
     await world.boot()
+
+
+async def settle_down(world: World) -> None:
+    """No more trouble: every run must end, and every queue that isn't held must empty itself."""
+    await _put_right(world)
     life = await world.living()
     idle = 0
     for _ in range(QUIET_S):
@@ -135,9 +161,10 @@ async def settle_down(world: World) -> None:
 
 
 def _soon(life: Life) -> bool:
-    """Whether an approval expires before the story is over."""
-    at = life.store.approvals.next_at()
-    return at is not None and at < life.host.clock.now() + ENDING_S * SECOND
+    """Whether an approval expires, or a recall is due, before the story is over."""
+    ending = life.host.clock.now() + ENDING_S * SECOND
+    nexts = life.store.approvals.next_at(), life.store.schedules.next_at()
+    return any(at is not None and at < ending for at in nexts)
 
 
 async def _answer_all(world: World) -> None:

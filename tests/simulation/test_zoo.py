@@ -12,33 +12,36 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 SEEDS = 240
 SEEN = {
-    "forgets_after_a_crash_what_expires": 41,
+    "forgets_after_a_crash_what_expires": 21,
+    "forgets_that_a_call_was_made": 3,
     "forgets_the_queue_when_a_stopped_run_is_released": 31,
-    "forgets_what_an_earlier_attempt_had_taken": 17,
-    "gives_a_fork_what_waits": 19,
+    "forgets_what_an_earlier_attempt_had_taken": 90,
     "gives_a_version_again_after_a_deletion": 11,
-    "hands_the_same_steering_out_twice": 21,
-    "joins_messages_the_wrong_way_round": 21,
+    "hands_the_same_steering_out_twice": 17,
+    "joins_messages_the_wrong_way_round": 11,
+    "keeps_numbers_of_a_commit_that_failed": 10,
     "keeps_the_stream_of_a_deleted_session_open": 33,
-    "lets_one_key_stand_for_other_arguments": 31,
+    "lets_one_key_stand_for_other_arguments": 22,
+    "lets_the_agent_do_again_what_it_did": 73,
     "loses_a_stop_that_comes_before_the_runner": 30,
     "loses_output_that_found_no_space": 168,
-    "makes_a_call_that_was_denied": 13,
-    "makes_the_call_that_was_asked_for_not_the_edited_one": 36,
-    "puts_what_steered_behind_what_waits": 11,
-    "redoes_after_something_ran": 144,
-    "repeats_what_must_not_be_repeated": 49,
+    "makes_the_call_that_was_asked_for_not_the_edited_one": 23,
+    "redoes_after_something_ran": 29,
+    "repeats_what_must_not_be_repeated": 55,
     "runs_a_held_queue": 11,
-    "takes_an_event_as_often_as_it_comes": 17,
-    "takes_no_waiting_run_after_a_crash": 31,
+    "spends_more_calls_than_the_budget": 11,
+    "takes_a_second_answer": 17,
+    "takes_another_call_for_the_same": 13,
     "takes_output_of_a_host_that_was_replaced": 83,
     "takes_output_of_a_run_that_is_over": 23,
     "takes_the_newest_message_first": 16,
-    "takes_what_was_allowed_to_the_agent_as_allowed_to_the_host": 53,
+    "takes_what_was_allowed_to_the_agent_as_allowed_to_the_host": 52,
     "waits_for_a_runner_that_ignores_its_cancellation": 26,
-    "wakes_nobody_for_a_run_that_was_answered": 24,
+    "wakes_nobody_for_a_run_that_was_answered": 201,
+    "wakes_nobody_for_the_slot_of_a_run_that_waits": 17,
+    "wakes_only_the_first_reader": 16,
 }
-"""Where the rarer ones were seen first. Trying this seed before the others only saves time."""
+"""Where the rarer and the slower ones were seen first. Trying this seed before the others only saves time."""
 
 
 def seeds(plant: Bug) -> list[int]:

@@ -27,6 +27,7 @@ from tenure.host.host import Host, Parts
 from tenure.ports.landmarks import Landmark
 from tenure.stores.sqlite.store import SqliteStore
 from tests.simulation.agents import catalogue
+from tests.simulation.almanac import Almanac
 from tests.simulation.lane import Disk, Killed, SimLane
 from tests.simulation.loop import NODE, SimLoop
 from tests.simulation.outside import Outside, Toolshed
@@ -68,6 +69,10 @@ class SimClock:
     def jump(self, seconds: float) -> None:
         """Somebody sets the wall clock."""
         self._skew += round(seconds * SECOND)
+
+    def set(self, seconds: float) -> None:
+        """Somebody sets the wall clock to so much off what is right."""
+        self._skew = round(seconds * SECOND)
 
 
 class SimIds:
@@ -118,6 +123,7 @@ class Life(NamedTuple):
     store: SqliteStore
     lane: SimLane
     over: "asyncio.Future[None]"
+    clock: SimClock
 
 
 @dataclass
@@ -171,6 +177,8 @@ class World:
         self.faults: list[str] = []
         self.log: list[str] = []
         self.times_full = 0
+        self.skew = DAY
+        self.almanac = Almanac()
         self.life: Life | None = None
         self._lives = 0
         self._body: tuple[str, asyncio.Future[None]] = ("nobody", loop.create_future())
@@ -221,14 +229,15 @@ class World:
 
     async def _start(self, node: str, over: "asyncio.Future[None]") -> Life:
         landmarks = SimLandmarks(self, node)
-        agents = catalogue(self.outside)
+        agents = catalogue(self.outside, self.almanac)
         lane = SimLane(self.loop, self.disk, landmarks)
         rules = Rules(limits=self.limits, terms=agents.terms())
         store = await SqliteStore.opened(lane, rules, self.ids)
+        clock = SimClock(self.loop, self.draw.randint(-self.skew, self.skew))
         host = Host(
             Parts(
                 store=store,
-                clock=SimClock(self.loop, self.draw.randint(-DAY, DAY)),
+                clock=clock,
                 ids=self.ids,
                 catalogue=agents,
                 limits=self.limits,
@@ -240,7 +249,7 @@ class World:
             )
         )
         await host.start()
-        return Life(node, host, store, lane, over)
+        return Life(node, host, store, lane, over, clock)
 
     def kill(self, why: str) -> None:
         """kill -9 the host that lives or starts."""
@@ -295,6 +304,10 @@ class World:
             self.fault(f"stop failed: {stopping.exception()!r}")
         life.store.close()
         self.kill("after its stop")
+
+    def date(self) -> Micros:
+        """What a clock says that is right."""
+        return Micros(EPOCH + int(self.loop.time() * SECOND))
 
     async def living(self) -> Life:
         """The host that is up; waits until there is one."""

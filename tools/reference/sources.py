@@ -32,9 +32,7 @@ Each of their behaviours exists here or was replaced by a better one, and each f
 
 The tests of a row carry its id as a mark (`@pytest.mark.sources`); another test holds marks and rows to
 each other both ways. Those of the [store suite](../how-to/write-a-store.md) (`stores/contract`) run for every
-store. Rows about scheduled runs, which come in a later version, say so."""
-
-LATER = "*Comes later.*"
+store."""
 
 
 class Group(NamedTuple):
@@ -70,11 +68,10 @@ GROUPS = (
 
 
 class Row(NamedTuple):
-    """One row in words: what it was, what is here instead. `later` if this version doesn't have it yet."""
+    """One row in words: what it was, what is here instead."""
 
     what: str
-    how: str = ""
-    later: bool = False
+    how: str
 
 
 class Mark(NamedTuple):
@@ -114,16 +111,7 @@ def problems() -> list[str]:
             for mark in marks()
             if mark.id not in known
         ),
-        *(
-            f"No test is marked with {id_}."
-            for id_, row in known.items()
-            if not row.later and id_ not in shown
-        ),
-        *(
-            f"{id_} comes later, but a test shows it."
-            for id_, row in known.items()
-            if row.later and id_ in shown
-        ),
+        *(f"No test is marked with {id_}." for id_ in known if id_ not in shown),
     ]
 
 
@@ -132,7 +120,7 @@ def _section(group: Group) -> str:
     for mark in marks():
         tests[mark.id].append(mark.test)
     lines = [
-        [f'<a id="{id_}"></a>{id_}', row.what, LATER if row.later else row.how, _tests(tests[id_])]
+        [f'<a id="{id_}"></a>{id_}', row.what, row.how, _tests(tests[id_])]
         for id_ in group.ids
         for row in [rows()[id_]]
     ]

@@ -11,7 +11,7 @@ from pathlib import Path
 import uvloop
 from rich.console import Console
 
-from benchmarks import lookups, page, start, w1, w1p, w2, w3, w4, w6, w7
+from benchmarks import lookups, page, recalls, start, w1, w1p, w2, w3, w4, w6, w7
 from benchmarks.figures import NO, Figure, show
 from benchmarks.machine import IN_MEMORY, Neighbours, described, filesystem
 
@@ -23,6 +23,7 @@ WORKS: dict[str, Work] = {
     "w2": w2.run,
     "w3": w3.run,
     "w4": w4.run,
+    "w5": recalls.run,
     "w6": w6.run,
     "look-ups": lookups.run,
     "w7": w7.run,

@@ -164,7 +164,8 @@ class Stream(asyncio.Protocol):
         self.sent = time.perf_counter()
         if self.link.is_closing():
             self.connection_lost(None)
-        self.link.write(request)
+        else:
+            self.link.write(request)
 
     async def until(self, count: int) -> None:
         """Wait until `count` frames have come. Raises ConnectionError if the stream ends before."""

@@ -24,6 +24,7 @@ LIMITS = {
     "LIVE_RUNS": "5000",
     "LIVE_RUNS_PER_USER": "5000",
     "STREAMS_PER_USER": "20000",
+    "SCHEDULES_PER_USER": "2000000",
 }
 TENURE = Path(sys.executable).with_name("tenure")
 

@@ -39,7 +39,7 @@ class Paced(NamedTuple):
 async def run(folder: Path, rounds: int, size: Size = USUAL) -> list[Figure]:
     """Measure and hand back the figures."""
     async with serving(folder) as server:
-        await paced(server, max(1, size.runs[0] // 5), max(1, size.words // 5))
+        await paced(server, max(1, size.runs[0] // 5), max(2, size.words // 5))
         figures: list[Figure] = []
         for runs in size.runs:
             syncs = list[float]()
@@ -52,7 +52,7 @@ async def run(folder: Path, rounds: int, size: Size = USUAL) -> list[Figure]:
 
 
 async def paced(server: Server, runs: int, words: int) -> Paced:
-    """Let `runs` sessions speak at once, each heard on a connection of its own."""
+    """Let `runs` sessions speak at once, two words or more, each heard on a connection of its own."""
     sessions = [await server.open() for _ in range(runs)]
     streams = [await stream(server.address, keep=True) for _ in sessions]
     cpu = server.cpu()
@@ -68,7 +68,7 @@ async def paced(server: Server, runs: int, words: int) -> Paced:
     spans = [answer.last_at - answer.delta_at for answer in streams]
     for answer in streams:
         answer.cut()
-    return Paced(late, cpu / events * 1e6, words * STEP_MS / 1e3 / quantile(spans, 0.5))
+    return Paced(late, cpu / events * 1e6, (words - 1) * STEP_MS / 1e3 / quantile(spans, 0.5))
 
 
 def lateness(answer: Stream) -> list[float]:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import pytest
 
-from benchmarks import lookups, page, start, w1, w1p, w2, w3, w4, w6, w7
+from benchmarks import lookups, page, recalls, start, w1, w1p, w2, w3, w4, w6, w7
 from benchmarks.__main__ import WORKS, arguments
 from benchmarks.client import END, Address, Arrival, arrivals, stream
 from benchmarks.figures import Figure, Target, quantile
@@ -73,6 +73,16 @@ def test_w4_finds_no_task_for_an_idle_session() -> None:
     figures = measured(w4.run(PLACE, 1, w4.Size(stages=(20,), seconds=0.1, woken=2)))
 
     assert (figures[0].unit, figures[0].value) == ("", 0)
+
+
+def test_w5_sees_every_recall_fire_once_and_its_run_end() -> None:
+    size = recalls.Size(pending=30, due=6, seconds=0.3, watched=2, idle_s=0.1, created=4, lead_s=1.0)
+
+    figures = {figure.name: figure for figure in measured(recalls.run(PLACE, 1, size))}
+
+    assert figures["recalls that did not fire exactly once and end"].value == 0
+    assert figures["recall late p50, 20/s, 30 more wait"].value > 0
+    assert figures["disk for each that waits"].value > 0
 
 
 def test_w6_sees_every_interrupt_end_its_run() -> None:

@@ -9,6 +9,7 @@ from tenure.core.principal import (
     Role,
     author_of,
     may,
+    reach,
     reaches,
     strongest,
     weaker,
@@ -93,3 +94,14 @@ def test_the_weaker_and_the_strongest_of_two_roles_follow_one_ranking(one: Role,
 
 def test_nobody_without_a_key_has_a_role() -> None:
     assert strongest([]) is None
+
+
+@pytest.mark.sources("P12")
+@pytest.mark.parametrize("root", [False, True])
+@pytest.mark.parametrize("role", list(Role))
+def test_lists_show_what_is_within_reach_and_nothing_else(role: Role, root: bool) -> None:
+    by = Principal(tenant="acme", user="ada", role=role, key_id="key_1", root=root)
+    tenant, owner = reach(by)
+    for theirs, somebody in (("acme", "ada"), ("acme", "bob"), ("globex", "ada"), ("globex", "bob")):
+        listed = tenant in (None, theirs) and owner in (None, somebody)
+        assert listed is reaches(by, theirs, somebody)

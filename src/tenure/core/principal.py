@@ -70,6 +70,14 @@ def reaches(principal: Principal, tenant: str, owner: str) -> bool:
     return principal.role in (Role.ADMIN, Role.OPERATOR) or principal.user == owner
 
 
+def reach(principal: Principal) -> tuple[str | None, str | None]:
+    """The tenant and the owner that a list is limited to, None for any: what `reaches` says, as a filter."""
+    if principal.root:
+        return None, None
+    everybody = principal.role in (Role.ADMIN, Role.OPERATOR)
+    return principal.tenant, None if everybody else principal.user
+
+
 def author_of(principal: Principal) -> Author:
     """What a message keeps of the principal who sent it."""
     return Author(tenant=principal.tenant, user=principal.user, role=principal.role)

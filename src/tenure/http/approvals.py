@@ -5,7 +5,7 @@ from starlette.types import ASGIApp
 
 from tenure.core.approval import ApprovalState
 from tenure.core.command import DecideApproval
-from tenure.core.principal import Principal, Role
+from tenure.core.principal import reach
 from tenure.core.view import ApprovalInfo, View
 from tenure.http.call import Call, NoBody, NoQuery
 from tenure.http.gates import not_found
@@ -33,7 +33,7 @@ class ApprovalsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 async def list_approvals(call: Call[NoBody, ApprovalsQuery]) -> ASGIApp:
     """The approvals that the caller reaches."""
     query = call.query
-    tenant, owner = _reach(call.by)
+    tenant, owner = reach(call.by)
     which = ApprovalFilter(tenant, owner, query.status, query.session_id)
     page = await call.site.host.store.approvals.page(which, query.cursor, query.limit)
     return json_response(ApprovalPage(data=tuple(page.data), next_cursor=page.next_cursor))
@@ -58,10 +58,3 @@ async def revoke(call: Call[NoBody, NoQuery]) -> ASGIApp:
     """Allow later calls no longer that an approval with `remember` allowed."""
     await call.site.host.approvals.revoke(call.by, call.path["approval_id"])
     return empty_response()
-
-
-def _reach(by: Principal) -> tuple[str | None, str | None]:
-    """Tenant and owner that a list is limited to; the same rule as `reaches`, as a filter."""
-    if by.root:
-        return None, None
-    return by.tenant, None if by.role in (Role.ADMIN, Role.OPERATOR) else by.user

@@ -3,7 +3,7 @@
 import msgspec
 from starlette.types import ASGIApp
 
-from tenure.core.principal import Principal, Role, includes, reaches
+from tenure.core.principal import Role, includes, reach, reaches
 from tenure.core.schedule import ScheduleState
 from tenure.core.scheduling import (
     CreateSchedule,
@@ -64,7 +64,7 @@ async def preview(call: Call[PreviewSchedule, NoQuery]) -> ASGIApp:
 async def list_schedules(call: Call[NoBody, SchedulesQuery]) -> ASGIApp:
     """The schedules that the caller reaches."""
     query = call.query
-    tenant, owner = _reach(call.by)
+    tenant, owner = reach(call.by)
     which = ScheduleFilter(tenant, owner, query.status, query.session_id, query.agent)
     page = await call.site.host.store.schedules.page(which, query.cursor, query.limit)
     return json_response(SchedulePage(data=tuple(page.data), next_cursor=page.next_cursor))
@@ -151,10 +151,3 @@ def _check_strength(call: AnyCall) -> None:
             f"{call.by.role} may not change it. Pause it or delete it, and make one of your own.",
             role=call.by.role,
         )
-
-
-def _reach(by: Principal) -> tuple[str | None, str | None]:
-    """Tenant and owner that a list is limited to; the same rule as `reaches`, as a filter."""
-    if by.root:
-        return None, None
-    return by.tenant, None if by.role in (Role.ADMIN, Role.OPERATOR) else by.user

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp
 
 from tenure.core.command import CloseSession, OpenSession, ReopenSession, UpdateSession
 from tenure.core.content import storable
-from tenure.core.principal import Principal, Role
+from tenure.core.principal import reach
 from tenure.core.session import SessionStatus
 from tenure.core.view import SessionInfo, View
 from tenure.errors import Code, TenureError
@@ -52,7 +52,7 @@ async def list_sessions(call: Call[NoBody, SessionsQuery]) -> ASGIApp:
     """The sessions that the caller reaches."""
     query = call.query
     which = SessionFilter(
-        *_reach(call.by),
+        *reach(call.by),
         agent=query.agent,
         status=query.status,
         labels=tuple(_label(text) for text in query.label),
@@ -105,13 +105,6 @@ async def delete_session(call: Call[NoBody, DeletionQuery]) -> ASGIApp:
         sharing = await call.site.host.commands.delete_session(call.by, call.session_id)
         response.headers["tenure-shared-with"] = str(sharing)
     return response
-
-
-def _reach(by: Principal) -> tuple[str | None, str | None]:
-    """Tenant and owner that a list is limited to; the same rule as `reaches`, as a filter."""
-    if by.root:
-        return None, None
-    return by.tenant, None if by.role in (Role.ADMIN, Role.OPERATOR) else by.user
 
 
 def _label(text: str) -> tuple[str, str]:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tenure.stores.relational.statements import load
 from tenure.stores.sqlite.files import connect, migrate
-from tenure.stores.sqlite.queries import load
 
-TEXT = files("tenure.stores.sqlite").joinpath("sql/approvals.sql").read_text("utf-8")
+TEXT = files("tenure.stores.relational").joinpath("sql/approvals.sql").read_text("utf-8")
 STATEMENTS = load(TEXT.partition("\n\n")[2])
 Plan = Callable[[str], list[str]]
 

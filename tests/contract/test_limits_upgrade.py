@@ -97,7 +97,7 @@ async def test_what_was_said_before_is_found(
 
 
 async def test_what_a_session_had_cost_is_still_known(upgraded: SqliteStore) -> None:
-    session = upgraded.session("ses_1")
+    session = await upgraded.session("ses_1")
 
     assert session is not None
     assert session.usage.cost == 0.5

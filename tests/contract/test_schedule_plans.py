@@ -28,7 +28,7 @@ FOUND_BY = {
     "occurrence_of_message": ["occurrence_message"],
     "occurrences_give_up": ["occurrence_retrying"],
     "occurrences_oldest": ["occurrence_schedule"],
-    "schedule_quota_get": ["PRIMARY KEY"],
+    "schedule_quota_lock": ["PRIMARY KEY"],
     "schedules_of_session": ["schedule_session"],
     "purge_recalled": ["occurrence_message"],
 }

@@ -59,9 +59,9 @@ async def refused(talk: Talk, approval_id: str) -> Code:
     return refusal.value.code
 
 
-def pending(talk: Talk) -> tuple[PendingApproval, ...]:
+async def pending(talk: Talk) -> tuple[PendingApproval, ...]:
     """What a session says is waiting for a person."""
-    session = talk.rooms.host.store.session(talk.session_id)
+    session = await talk.rooms.host.store.session(talk.session_id)
     assert session is not None
     return session.pending_approvals
 
@@ -80,14 +80,14 @@ async def events(talk: Talk) -> list[object]:
 @in_virtual_time
 async def test_session_shows_what_waits_for_a_person_and_nothing_once_it_is_answered(rooms: Rooms) -> None:
     talk = await hosted(rooms, mailing, asking())
-    before = pending(talk)
+    before = await pending(talk)
     receipt = await talk.send()
     question = await asked(talk)
-    (shown,) = pending(talk)
+    (shown,) = await pending(talk)
     await decide(talk, question.approval_id)
     await talk.answer(receipt)
 
-    assert before == pending(talk) == ()
+    assert before == await pending(talk) == ()
     assert (shown.id, shown.call_id, shown.tool) == (question.approval_id, question.call_id, "mail")
     assert (shown.arguments, shown.expires_at) == ({"to": "x"}, question.expires_at)
 
@@ -136,7 +136,7 @@ async def test_new_text_waits_behind_a_pending_approval_or_withdraws_it_if_it_in
     first = await talk.send()
     question = await asked(talk)
     polite = await talk.send("and then?")
-    still = pending(talk)
+    still = await pending(talk)
     rude = await talk.send(SendMessage(content="stop that", when_busy=BusyPolicy.INTERRUPT))
     ended = await talk.answer(first)
     late = await refused(talk, question.approval_id)
@@ -167,7 +167,7 @@ async def test_calls_approved_together_run_together_and_keep_their_order(rooms: 
     talk = await hosted(rooms, work, asking(does=slow))
     receipt = await talk.send()
     await talk.until(lambda e: isinstance(e.event, RunWaiting) and len(e.event.approval_ids) == 3)
-    for one in pending(talk):
+    for one in await pending(talk):
         await decide(talk, one.id)
     began = rooms.loop.time()
     ended = await talk.answer(receipt)
@@ -216,7 +216,7 @@ async def test_stop_while_a_run_waits_for_an_answer_withdraws_the_question_at_on
     assert (end(ended), second(ended[-1].at)) == (("cancelled", "interrupted"), 50)
     assert resolutions(facts) == [("withdrawn", "ada")]
     assert isinstance(facts[-1], RunFinished)
-    assert (late, mail.made, pending(talk)) == (Code.ALREADY_RESOLVED, [], ())
+    assert (late, mail.made, await pending(talk)) == (Code.ALREADY_RESOLVED, [], ())
 
 
 @pytest.mark.sources("D-M19")
@@ -247,7 +247,7 @@ async def test_approval_survives_a_crash_is_answered_once_and_its_call_is_made_o
     question = await asked(talk)
     rooms.crash()
     await up(rooms, mailing, mail)
-    after = pending(talk)
+    after = await pending(talk)
     await decide(talk, question.approval_id)
     twice = await refused(talk, question.approval_id)
     ended = await talk.answer(receipt)
@@ -275,7 +275,7 @@ async def test_undo_of_a_turn_with_a_pending_approval_withdraws_it(rooms: Rooms)
     late = await refused(talk, question.approval_id)
 
     assert resolutions(await events(talk)) == [("denied", "ada"), ("withdrawn", "ada")]
-    assert (late, mail.made, pending(talk)) == (Code.ALREADY_RESOLVED, [], ())
+    assert (late, mail.made, await pending(talk)) == (Code.ALREADY_RESOLVED, [], ())
     assert [content for _, content, _ in await talk.lines()] == ["first", "denied"]
     assert [one.status for one in await approvals(talk)] == ["withdrawn", "denied"]
 

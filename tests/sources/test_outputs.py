@@ -67,7 +67,7 @@ async def test_message_of_text_and_files_reaches_the_agent_and_the_transcript_as
     rooms: Rooms,
 ) -> None:
     async def work(run: RunContext) -> AsyncIterator[Output]:
-        names = [file.name for file in run.files.infos()]
+        names = [file.name for file in await run.files.infos()]
         (file_id,) = file_ids_of(run.message.content)
         yield Text(f"{run.message.text} {names} {(await run.files.read(file_id)).decode()}")
         yield completed()

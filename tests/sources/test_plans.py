@@ -13,9 +13,13 @@ from tenure.stores.sqlite.queries import SQL
 
 WALKS = {
     "fork_family": "the forks of one session, which it found by an index",
+    "hosts_expired": "the hosts that stand: one on a file",
+    "hosts_others": "the hosts that stand: one on a file",
     "key_revoke_roots": "once, when a server starts with another admin key",
     "purge_next": "the index of deleted sessions alone",
     "read_figures": "counts for stats, on a reader",
+    "read_hosts": "the hosts that stand: one on a file",
+    "read_waiting": "what waits in one session, which it found by two indexes",
     "retirable": "retention, on a reader",
     "run_orphans": "once, when a host starts",
     "schedule_figures": "counts for stats, by an index, on a reader",

@@ -65,14 +65,14 @@ async def test_run_tells_to_the_microsecond_when_it_was_queued_started_and_finis
     await asyncio.sleep(1.015625)
     one = await first.send("10.25")
     two = await second_.send("5")
-    assert (times(first.run(one)), times(second_.run(two))) == (
+    assert (times(await first.run(one)), times(await second_.run(two))) == (
         (1.015625, 1.015625, None),
         (1.015625, None, None),
     )
     await second_.answer(two)
 
-    assert times(first.run(one)) == (1.015625, 1.015625, 11.265625)
-    assert times(second_.run(two)) == (1.015625, 11.265625, 16.265625)
+    assert times(await first.run(one)) == (1.015625, 1.015625, 11.265625)
+    assert times(await second_.run(two)) == (1.015625, 11.265625, 16.265625)
 
 
 @pytest.mark.sources("R06")
@@ -84,7 +84,7 @@ async def test_agent_without_a_policy_gets_the_transcript_two_scopes_of_state_an
     talk = await rooms.open()
     receipt = await talk.send("1")
     await talk.answer(receipt)
-    grant, session = talk.run(receipt).grant, rooms.host.store.session(talk.session_id)
+    grant, session = (await talk.run(receipt)).grant, await rooms.host.store.session(talk.session_id)
 
     assert (grant.apis, grant.tools, grant.resources, grant.storage) == (("history",), (), {}, ())
     assert grant.state == StatePolicy(enabled=True, scopes=("conversation", "actor"))
@@ -238,16 +238,16 @@ async def test_end_of_a_runner_that_lingers_leaves_the_status_to_the_run_that_is
     seen: list[tuple[str, str | None]] = []
     for _ in range(10):
         await asyncio.sleep(1)
-        seen.append(status_of(talk))
+        seen.append(await status_of(talk))
 
     assert seen == [("running", live.run_id)] * 10
     await talk.answer(live)
-    assert status_of(talk) == ("idle", None)
+    assert await status_of(talk) == ("idle", None)
 
 
-def status_of(talk: Talk) -> tuple[str, str | None]:
+async def status_of(talk: Talk) -> tuple[str, str | None]:
     """What a session says of itself, and its live run."""
-    session = talk.rooms.host.store.session(talk.session_id)
+    session = await talk.rooms.host.store.session(talk.session_id)
     assert session is not None
     return session.status, session.run_id
 
@@ -265,7 +265,7 @@ async def test_what_a_run_spent_before_it_failed_is_booked(rooms: Rooms) -> None
     receipt = await talk.send()
 
     assert end(await talk.answer(receipt)) == ("failed", "RuntimeError: out of ink")
-    assert talk.run(receipt).usage == (spent,)
+    assert (await talk.run(receipt)).usage == (spent,)
 
 
 @pytest.mark.sources("O18", "D-O9")

@@ -58,7 +58,7 @@ async def test_stop_of_an_idle_session_is_refused_and_stops_nothing_that_comes_l
     await asyncio.sleep(60)
 
     assert refusal.value.code is Code.NOT_RUNNING
-    assert talk.run(receipt).status == "running"
+    assert (await talk.run(receipt)).status == "running"
     await talk.stop()
 
 

@@ -80,7 +80,7 @@ async def test_reader_resumes_at_every_boundary_over_turns_and_a_crash(rooms: Ro
     assert [event.seq for event in journal] == list(range(1, len(journal) + 1))
     assert sum(isinstance(event.event, RunFinished) for event in journal) == 2
     for after in range(len(journal) + 1):
-        with rooms.host.fanout.follow(talk.session_id, after) as follower:
+        with await rooms.host.fanout.follow(talk.session_id, after) as follower:
             assert await to_the_head(follower) == journal[after:]
 
 
@@ -92,7 +92,7 @@ async def test_replay_goes_past_the_end_of_an_old_turn_into_the_live_one(rooms: 
     live = await talk.send("50")
     await talk.until(lambda event: event.run_id == live.run_id and isinstance(event.event, MessageDelta))
     seen: list[Recorded] = []
-    with rooms.host.fanout.follow(talk.session_id, 0) as follower:
+    with await rooms.host.fanout.follow(talk.session_id, 0) as follower:
         while sum(isinstance(event.event, RunFinished) for event in seen) < 2:
             step = await follower.next()
             seen += recorded(step) if isinstance(step, Delivery) else []
@@ -106,14 +106,14 @@ async def test_readers_who_come_and_go_while_many_are_told_disturb_nobody(rooms:
     talk = await talk_with(rooms, counting)
     others: list[Talk] = []
     with ExitStack() as streams:
-        loyal = [streams.enter_context(rooms.host.fanout.follow(talk.session_id, 0)) for _ in range(20)]
+        loyal = [streams.enter_context(await rooms.host.fanout.follow(talk.session_id, 0)) for _ in range(20)]
         receipt = await talk.send("100")
         for number in range(50):
             await asyncio.sleep(0.01)
             others.append(await rooms.open(by=BEN))
             with (
-                rooms.host.fanout.follow(others[-1].session_id, 0) as elsewhere,
-                rooms.host.fanout.follow(talk.session_id, number % 3) as passing,
+                await rooms.host.fanout.follow(others[-1].session_id, 0) as elsewhere,
+                await rooms.host.fanout.follow(talk.session_id, number % 3) as passing,
             ):
                 assert len(await to_the_head(elsewhere)) == 1
                 await passing.next()
@@ -129,7 +129,9 @@ async def test_readers_who_come_and_go_while_many_are_told_disturb_nobody(rooms:
 async def test_stop_of_a_run_is_seen_by_every_reader_with_its_reason(rooms: Rooms) -> None:
     talk = await talk_with(rooms, counting)
     with ExitStack() as streams:
-        readers = [streams.enter_context(rooms.host.fanout.follow(talk.session_id, 0)) for _ in range(5)]
+        readers = [
+            streams.enter_context(await rooms.host.fanout.follow(talk.session_id, 0)) for _ in range(5)
+        ]
         await talk.send("1000")
         await talk.until(RunStarted)
         await talk.stop()

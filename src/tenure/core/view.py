@@ -237,8 +237,27 @@ class WhoAmI(View, frozen=True, kw_only=True):
     history: str
 
 
+class HostInfo(View, frozen=True, kw_only=True):
+    """One host of the installation. Its id is the number of its life, which fences all others.
+
+    `live_runs` hold a slot of its `slots`. Its lease ends `lease_left_s` seconds from now unless it is
+    renewed; null where only one host can be there. `self` marks the host that answers.
+    """
+
+    id: int
+    name: str
+    version: str
+    slots: int
+    live_runs: int
+    draining: bool
+    joined_at: str
+    renewed_at: str
+    lease_left_s: float | None
+    answers: bool = msgspec.field(name="self")
+
+
 class Stats(View, frozen=True, kw_only=True):
-    """Live figures of one host, the same that its metrics show.
+    """Live figures of one host, the same that its metrics show, and the hosts there are.
 
     `schedules` counts them by status, `recalls` the occurrences that were admitted since the host started;
     `recall_p50_ms` and `recall_p99_ms` tell how late the latest thousand were that came on time.
@@ -262,3 +281,4 @@ class Stats(View, frozen=True, kw_only=True):
     version: str
     history: str
     draining: bool
+    hosts: tuple[HostInfo, ...]

@@ -49,7 +49,8 @@ class Answer(NamedTuple, Generic[T]):
 class Start(msgspec.Struct, frozen=True, kw_only=True):
     """A run that was claimed for this host and must now be executed.
 
-    `resumed` says how it goes on after an answer; one that is `held` has its runner here already.
+    `incarnation` is the life of this host that claimed it, and no other may execute it. `resumed` says how it
+    goes on after an answer; one that is `held` has its runner here already.
     """
 
     session_id: str
@@ -61,6 +62,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     author: Author
     grant: Grant
     seq: int
+    incarnation: int
     origin: Origin = API
     resumed: Resumption | None = None
     decisions: tuple[Decided, ...] = ()

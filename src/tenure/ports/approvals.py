@@ -53,11 +53,11 @@ class ApprovalActs(Protocol):
         """Resolve what nobody answered in time."""
         ...
 
-    def next_at(self) -> Micros | None:
+    async def next_at(self) -> Micros | None:
         """When the next approval expires."""
         ...
 
-    def get(self, approval_id: str) -> ApprovalInfo | None:
+    async def get(self, approval_id: str) -> ApprovalInfo | None:
         """One approval."""
         ...
 

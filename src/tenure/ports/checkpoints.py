@@ -39,7 +39,7 @@ class CheckpointActs(Protocol):
         """
         ...
 
-    def asked(self, run_id: str) -> tuple[Asked, ...]:
+    async def asked(self, run_id: str) -> tuple[Asked, ...]:
         """The calls that the run's last checkpoint knows the outcome of. Empty if there is none."""
         ...
 

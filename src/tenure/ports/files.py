@@ -37,6 +37,10 @@ class Incoming(Protocol):
         """
         ...
 
+    async def let_go(self) -> None:
+        """The act that was to name the bytes is over, whatever it came to: other hosts may free them too."""
+        ...
+
     async def drop(self) -> None:
         """Forget the bytes. Does nothing after `keep`."""
         ...
@@ -86,8 +90,8 @@ class Folders(Protocol):
         """Take a plain file out of the folder, if it is there."""
         ...
 
-    def discard(self, session_id: str, sha256: str) -> None:
-        """Free bytes that nothing names any more."""
+    async def discard(self, session_id: str, sha256: str) -> None:
+        """Free bytes that nothing names any more. Bytes that another host may be about to name stay."""
         ...
 
     async def remove(self, session_id: str) -> None:
@@ -153,15 +157,15 @@ class FileActs(Protocol):
         """A file goes. Raises TenureError `not_found`."""
         ...
 
-    def get(self, session_id: str, file_id: str) -> FileInfo | None:
+    async def get(self, session_id: str, file_id: str) -> FileInfo | None:
         """One file of a session."""
         ...
 
-    def all(self, session_id: str) -> tuple[FileInfo, ...]:
+    async def all(self, session_id: str) -> tuple[FileInfo, ...]:
         """Every file of a session, oldest first."""
         ...
 
-    def refers(self, session_id: str, sha256: str) -> bool:
+    async def refers(self, session_id: str, sha256: str) -> bool:
         """Whether any file of the session has these bytes."""
         ...
 

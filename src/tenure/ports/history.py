@@ -1,7 +1,9 @@
 """Acts on the history of a session: undo, redo, compact, fork. A part of the Store port."""
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
+from tenure.core.bundle import Journal
 from tenure.core.history import (
     CompactSession,
     ForkSession,
@@ -12,6 +14,16 @@ from tenure.core.history import (
 )
 from tenure.core.view import MessageReceipt, SessionInfo
 from tenure.ports.acts import Answer, Lease, Stamp, Wake
+
+
+class Bundled(NamedTuple):
+    """A session from elsewhere: which it was there, and its journal. Each bundle is brought in once."""
+
+    session_id: str
+    agent: str
+    title: str | None
+    labels: dict[str, str]
+    journal: Journal
 
 
 class HistoryActs(Protocol):
@@ -45,4 +57,12 @@ class HistoryActs(Protocol):
 
     async def delete_family(self, stamp: Stamp, session_id: str) -> None:
         """Delete a session with all its forks, those of forks included."""
+        ...
+
+    async def bring_in(self, stamp: Stamp, bundle: Bundled, session_id: str) -> SessionInfo:
+        """Open a session that begins with a journal from elsewhere. Its files come afterwards."""
+        ...
+
+    async def bring_files(self, session_id: str, bundle: Bundled, kept: Sequence[str]) -> None:
+        """These files of the bundle, whose bytes are kept now, are the session's."""
         ...

@@ -36,7 +36,7 @@ class LimitActs(Protocol):
         """The same as `standing`, behind everything that was written before."""
         ...
 
-    def standing(self, run_id: str, budget: Budget, at: Micros) -> Standing:
+    async def standing(self, run_id: str, budget: Budget, at: Micros) -> Standing:
         """How the run stands against its budget now. `at` says which day it is."""
         ...
 

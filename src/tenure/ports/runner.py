@@ -5,7 +5,7 @@ ends without one has failed with reason `runner_ended`. A runner looks at `conte
 points; if it doesn't, it is cancelled, and if that doesn't help, abandoned.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -191,7 +191,7 @@ class FileAccess(Protocol):
         """The session's folder: what was sent with its messages lies there. It exists."""
         ...
 
-    def infos(self) -> tuple[FileInfo, ...]:
+    async def infos(self) -> tuple[FileInfo, ...]:
         """Every file of the session, oldest first."""
         ...
 
@@ -323,6 +323,10 @@ class Residence(Protocol):
     @property
     def fault(self) -> str | None:
         """Why the agent can't be reached now, and what to do about it; None if all seems well."""
+        ...
+
+    def kept(self) -> Iterable[str]:
+        """The sessions for which something is kept now, which may be closed or deleted on other hosts."""
         ...
 
     async def forget(self, session_id: str) -> None:

@@ -61,15 +61,15 @@ class States(Protocol):
         """Delete a value. Its last version, None if there was nothing. Raises as `set` does."""
         ...
 
-    def setting(self, session_id: str) -> Setting | None:
+    async def setting(self, session_id: str) -> Setting | None:
         """The session as state sees it; None if it isn't there."""
         ...
 
-    def value(self, place: Place, key: str, at: Micros) -> StateValue | None:
+    async def value(self, place: Place, key: str, at: Micros) -> StateValue | None:
         """One value, at once."""
         ...
 
-    def weight(self, places: tuple[Place, ...]) -> int:
+    async def weight(self, places: tuple[Place, ...]) -> int:
         """About how many bytes a cut of these places has, at once. 0: nothing is kept there."""
         ...
 

@@ -12,6 +12,7 @@ from tenure.stores.contract.effects import EffectCases, LedgerCases
 from tenure.stores.contract.files import FileCases
 from tenure.stores.contract.forks import ForkCases, StrandCases
 from tenure.stores.contract.front_door import FrontDoorCases
+from tenure.stores.contract.gaps import GapCases
 from tenure.stores.contract.histories import BusyUndoCases, CompactionCases, RedoCases, UndoCases
 from tenure.stores.contract.idempotency import IdempotencyCases
 from tenure.stores.contract.interrupts import InterruptCases
@@ -30,6 +31,7 @@ from tenure.stores.contract.schedules import ChangingCases, ListingCases, MadeBy
 from tenure.stores.contract.search import SearchCases
 from tenure.stores.contract.sessions import SessionCases
 from tenure.stores.contract.settlements import SettlementCases
+from tenure.stores.contract.several import SeveralHostsCases
 from tenure.stores.contract.stage import Ability, Backend, Stage, Stages
 from tenure.stores.contract.states import StateCases
 
@@ -46,6 +48,7 @@ class StoreContract(
     RetryCases,
     IdempotencyCases,
     JournalCases,
+    GapCases,
     SettlementCases,
     UndoCases,
     BusyUndoCases,
@@ -80,5 +83,6 @@ class StoreContract(
     AskedCases,
     OutcomeCases,
     SessionOfRecallCases,
+    SeveralHostsCases,
 ):
     """All cases. Every case ends with the invariant checker over every session that it made."""

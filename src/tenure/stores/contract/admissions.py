@@ -64,6 +64,7 @@ class AdmissionCases(Cases):
             author=Author(tenant="acme", user="ada", role=Role.MEMBER),
             grant=grant_of("ada"),
             seq=3,
+            incarnation=stage.lease.incarnation,
         )
 
     @pytest.mark.sources("O02", "O03")
@@ -100,7 +101,7 @@ class AdmissionCases(Cases):
         start = await stage.begin()
         at = timestamp((await stage.journal(start.session_id))[2].at)
 
-        assert stage.run(start.run_id) == RunInfo(
+        assert await stage.run(start.run_id) == RunInfo(
             id=start.run_id,
             session_id=start.session_id,
             agent="greeter",
@@ -116,7 +117,7 @@ class AdmissionCases(Cases):
             started_at=at,
             finished_at=None,
         )
-        info = stage.info(start.session_id)
+        info = await stage.info(start.session_id)
         assert (info.status, info.run_id, info.message_count) == ("running", start.run_id, 1)
 
     @pytest.mark.sources("D-N15")
@@ -153,13 +154,13 @@ class AdmissionCases(Cases):
 
     async def test_reject_is_refused_while_a_run_is_live_and_leaves_no_trace(self, stage: Stage) -> None:
         start = await stage.begin()
-        before = stage.info(start.session_id)
+        before = await stage.info(start.session_id)
         ask = SendMessage(content="hi", when_busy=BusyPolicy.REJECT)
         with pytest.raises(TenureError) as refused:
             await stage.send(start.session_id, ask)
 
         assert refusal(refused) == (Code.BUSY, {"session_id": start.session_id})
-        assert stage.info(start.session_id) == before
+        assert await stage.info(start.session_id) == before
         await stage.settle(start.run_id)
         assert (await stage.send(start.session_id, ask)).receipt.disposition == "started"
 
@@ -173,7 +174,7 @@ class AdmissionCases(Cases):
             await stage.send(session_id, SendMessage(content="hi", if_head_seq=1 + ahead))
 
         assert refusal(refused) == (Code.PRECONDITION_FAILED, {"head_seq": 1})
-        assert stage.store.head(session_id) == 1
+        assert await stage.store.head(session_id) == 1
 
     @pytest.mark.sources("N05", "D-N2")
     async def test_of_many_who_saw_the_same_head_exactly_one_gets_in(self, stage: Stage) -> None:
@@ -251,7 +252,7 @@ class AdmissionCases(Cases):
         assert len({msgspec.json.encode(s.receipt) for s in sent}) == 1
         assert [s.replayed for s in sent].count(False) == 1
         assert sum(len(s.wake.starts) for s in sent) == 1
-        assert stage.store.head(session_id) == 3
+        assert await stage.store.head(session_id) == 3
 
     @pytest.mark.parametrize(
         "content",
@@ -305,7 +306,7 @@ class AdmissionCases(Cases):
         )
         assert sent.wake == Wake((), 1)
         assert sent.receipt.run_id is not None
-        assert stage.run(sent.receipt.run_id).status == "queued"
+        assert (await stage.run(sent.receipt.run_id)).status == "queued"
         assert [s.run_id for s in (await stage.claim()).starts] == [sent.receipt.run_id]
 
     async def test_an_agent_that_is_no_longer_hosted_takes_no_messages(self, stages: Stages) -> None:

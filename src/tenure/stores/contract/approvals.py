@@ -52,10 +52,10 @@ class ApprovalCases(Cases):
     @pytest.mark.sources("P7")
     async def test_a_question_stands_in_the_journal_and_its_run_waits(self, stage: Stage) -> None:
         calls = await calls_of(stage)
-        head = stage.info(calls.start.session_id).head_seq
+        head = (await stage.info(calls.start.session_id)).head_seq
         approval_id = await calls.ask()
-        info = approval(stage, approval_id)
-        session = stage.info(calls.start.session_id)
+        info = await approval(stage, approval_id)
+        session = await stage.info(calls.start.session_id)
 
         assert info == ApprovalInfo(
             id=approval_id,
@@ -80,7 +80,7 @@ class ApprovalCases(Cases):
             ),
             RunWaiting(approval_ids=(approval_id,)),
         ]
-        assert (session.status, stage.run(calls.start.run_id).status) == ("waiting", "waiting")
+        assert (session.status, (await stage.run(calls.start.run_id)).status) == ("waiting", "waiting")
         assert session.pending_approvals == (
             PendingApproval(
                 id=approval_id,
@@ -95,7 +95,7 @@ class ApprovalCases(Cases):
     async def test_a_granted_call_is_dispatched_once_and_its_run_goes_on_held(self, stage: Stage) -> None:
         calls = await calls_of(stage)
         approval_id = await calls.ask()
-        call_id = approval(stage, approval_id).call_id
+        call_id = (await approval(stage, approval_id)).call_id
         info, wake = await decide(stage, approval_id, note="fine")
 
         assert (info.status, info.decision, info.by, info.note) == ("granted", "granted", "ada", "fine")
@@ -139,7 +139,7 @@ class ApprovalCases(Cases):
         calls = await calls_of(stage)
         approval_id = await calls.ask()
         first, _ = await decide(stage, approval_id)
-        head = stage.info(calls.start.session_id).head_seq
+        head = (await stage.info(calls.start.session_id)).head_seq
         with pytest.raises(TenureError) as caught:
             await decide(stage, approval_id, Answering.DENY, by=OPERATOR)
 
@@ -152,7 +152,7 @@ class ApprovalCases(Cases):
                 "resolved_at": first.resolved_at,
             },
         )
-        assert stage.info(calls.start.session_id).head_seq == head
+        assert (await stage.info(calls.start.session_id)).head_seq == head
 
     async def test_a_decision_under_one_idempotency_key_is_answered_again(self, stage: Stage) -> None:
         calls = await calls_of(stage)
@@ -176,10 +176,10 @@ class ApprovalCases(Cases):
         ]
         await decide(stage, asked[1])
         await decide(stage, asked[0], Answering.DENY)
-        assert stage.run(calls.start.run_id).status == "waiting"
+        assert (await stage.run(calls.start.run_id)).status == "waiting"
         await decide(stage, asked[2])
 
-        assert stage.run(calls.start.run_id).status == "running"
+        assert (await stage.run(calls.start.run_id)).status == "running"
         assert (await stage.types(calls.start.session_id))[-2:] == ["approval.resolved", "run.resumed"]
 
     async def test_what_was_remembered_holds_for_one_session_author_and_tool(self, stage: Stage) -> None:
@@ -187,14 +187,14 @@ class ApprovalCases(Cases):
         first = await calls.ask()
         await decide(stage, first, remember=Remember.SESSION)
 
-        assert approval(stage, first).remember == "session"
+        assert (await approval(stage, first)).remember == "session"
         assert (await calls.intend("mail", {"x": 1}, asks=True)).step is Step.EXECUTE
         assert (await calls.intend("pay", {"x": 1}, asks=True)).step is Step.ASK
         other = await calls_of(stage)
         assert (await other.intend(asks=True)).step is Step.ASK
         await stage.store.approvals.revoke(stage.stamp(), first)
         await stage.store.approvals.revoke(stage.stamp(), first)
-        assert approval(stage, first).remember is None
+        assert (await approval(stage, first)).remember is None
         third = await calls_of(stage)
         assert (await third.intend(asks=True)).step is Step.ASK
 
@@ -204,15 +204,15 @@ class ApprovalCases(Cases):
         await calls.forsake(approval_id)
         await calls.forsake(approval_id)
 
-        info = approval(stage, approval_id)
+        info = await approval(stage, approval_id)
         assert (info.status, info.by) == ("withdrawn", "runner")
-        assert stage.run(calls.start.run_id).status == "running"
+        assert (await stage.run(calls.start.run_id)).status == "running"
 
     @pytest.mark.sources("D-M15", "A16")
     async def test_an_interrupt_withdraws_every_question(self, stage: Stage) -> None:
         calls = await calls_of(stage)
         approval_id = await calls.ask()
-        call_id = approval(stage, approval_id).call_id
+        call_id = (await approval(stage, approval_id)).call_id
         answer, _ = await stage.interrupt(calls.start.session_id)
 
         assert answer.value.status == "cancelled"
@@ -233,9 +233,9 @@ class ApprovalCases(Cases):
         approval_id = await calls.ask()
         await stage.settle(calls.start.run_id, RunState.FAILED, "crash")
 
-        assert approval(stage, approval_id).status == "withdrawn"
+        assert (await approval(stage, approval_id)).status == "withdrawn"
         assert (await stage.store.figures()).live_runs == 0
-        assert stage.run(calls.start.run_id).status == "failed"
+        assert (await stage.run(calls.start.run_id)).status == "failed"
 
 
 class EntitledCases(Cases):
@@ -281,7 +281,7 @@ class EntitledCases(Cases):
             await decide(stage, "apr_0")
 
         assert caught.value.code is Code.NOT_FOUND
-        assert stage.store.approvals.get("apr_0") is None
+        assert await stage.store.approvals.get("apr_0") is None
 
 
 class WaitingCases(Cases):
@@ -296,7 +296,7 @@ class WaitingCases(Cases):
         info, wake = await decide(stage, approval_id)
 
         assert (wake.starts, wake.backlog) == ((), 1)
-        assert stage.run(calls.start.run_id).status == "queued"
+        assert (await stage.run(calls.start.run_id)).status == "queued"
         assert (await calls.dispatch(info.call_id)).step is Step.LATER
         assert (await calls.intend("pay")).step is Step.LATER
         await stage.say(calls.start.run_id, "said while it waits")
@@ -315,7 +315,7 @@ class WaitingCases(Cases):
         await stage.settle(calls.start.run_id)
 
         figures = await stage.store.figures()
-        assert (stage.run(calls.start.run_id).status, figures.queued_runs) == ("completed", 0)
+        assert ((await stage.run(calls.start.run_id)).status, figures.queued_runs) == ("completed", 0)
 
     async def test_a_runner_that_was_let_go_starts_over_after_the_answer(self, stage: Stage) -> None:
         calls = await calls_of(stage)
@@ -339,7 +339,7 @@ class WaitingCases(Cases):
         await decide(stage, await calls.ask())
 
         assert not await calls.let_go()
-        assert stage.run(calls.start.run_id).status == "running"
+        assert (await stage.run(calls.start.run_id)).status == "running"
 
     async def test_a_held_run_that_waits_for_a_slot_can_be_let_go(self, stages: Stages) -> None:
         stage = await stages.open(Limits(live_runs=1))
@@ -359,7 +359,7 @@ class WaitingCases(Cases):
         approval_id = await calls.ask()
         await next_life(stages, stage)
         assert await stage.store.reap(stage.lease, stage.at()) == Reaped(requeued=0, ended=0, backlog=0)
-        assert stage.run(calls.start.run_id).status == "waiting"
+        assert (await stage.run(calls.start.run_id)).status == "waiting"
         await decide(stage, approval_id, Answering.DENY)
         (start,) = (await stage.claim()).starts
         told = await Calls(stage, start).intend(asks=True)
@@ -380,14 +380,14 @@ class WaitingCases(Cases):
             for before in range(n + 1):
                 await calls.intend("mail", {"n": before}, asks=True)
 
-        assert (stage.run(calls.start.run_id).status, calls.start.attempt) == ("running", 6)
+        assert ((await stage.run(calls.start.run_id)).status, calls.start.attempt) == ("running", 6)
 
     async def test_a_host_that_leaves_lets_its_waiting_runs_wait(self, stage: Stage) -> None:
         calls = await calls_of(stage)
         approval_id = await calls.ask()
         await stage.store.release(stage.lease, calls.start.run_id, stage.at(), "drain")
 
-        assert stage.run(calls.start.run_id).status == "waiting"
+        assert (await stage.run(calls.start.run_id)).status == "waiting"
         await decide(stage, approval_id)
         assert [start.attempt for start in (await stage.claim()).starts] == [2]
 
@@ -424,19 +424,19 @@ class WaitingCases(Cases):
         approval_id = await calls.ask()
         stage.pass_time(50)
         later = await (await calls_of(stage)).ask()
-        due = stage.store.approvals.next_at()
+        due = await stage.store.approvals.next_at()
         assert due is not None
-        assert timestamp(due) == approval(stage, approval_id).expires_at
+        assert timestamp(due) == (await approval(stage, approval_id)).expires_at
         early = await stage.store.approvals.expire(stage.at())
         assert (early.resolved, early.next_at) == (0, due)
         stage.pass_time(50)
         expired = await stage.store.approvals.expire(stage.at())
 
-        info = approval(stage, approval_id)
+        info = await approval(stage, approval_id)
         assert (info.status, info.by) == ("expired", "clock")
-        assert (expired.resolved, approval(stage, later).status) == (1, "pending")
-        assert expired.next_at == stage.store.approvals.next_at() != due
-        assert stage.run(calls.start.run_id).status == "running"
+        assert (expired.resolved, (await approval(stage, later)).status) == (1, "pending")
+        assert expired.next_at == await stage.store.approvals.next_at() != due
+        assert (await stage.run(calls.start.run_id)).status == "running"
 
     async def test_lists_show_what_is_pending_first_and_only_to_whom_it_concerns(self, stage: Stage) -> None:
         asked: list[str] = []
@@ -455,7 +455,7 @@ class WaitingCases(Cases):
                 if cursor is None:
                     return found
 
-        session_id = approval(stage, asked[0]).session_id
+        session_id = (await approval(stage, asked[0])).session_id
         assert await ids(EVERYTHING) == [asked[2], asked[0], asked[1]]
         assert await ids(ApprovalFilter("acme", "ada")) == [asked[0], asked[1]]
         assert await ids(ApprovalFilter("acme", None, ApprovalState.PENDING)) == [asked[2], asked[0]]

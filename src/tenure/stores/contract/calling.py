@@ -121,9 +121,9 @@ async def decide(
     return answer.value, wake
 
 
-def approval(stage: Stage, approval_id: str) -> ApprovalInfo:
+async def approval(stage: Stage, approval_id: str) -> ApprovalInfo:
     """An approval that exists."""
-    info = stage.store.approvals.get(approval_id)
+    info = await stage.store.approvals.get(approval_id)
     assert info is not None
     return info
 

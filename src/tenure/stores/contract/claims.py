@@ -40,7 +40,7 @@ class ClaimCases(Cases):
         assert sent.wake == Wake((), 1)
         assert (sent.receipt.disposition, sent.receipt.queue_position) == ("queued", 1)
         assert sent.receipt.run_id is not None
-        assert stage.run(sent.receipt.run_id).status == "queued"
+        assert (await stage.run(sent.receipt.run_id)).status == "queued"
         assert (await stage.claim()).starts == ()
 
     async def test_a_slot_that_comes_free_is_claimed_by_who_waits(self, stages: Stages) -> None:
@@ -53,7 +53,7 @@ class ClaimCases(Cases):
         assert done.wake == Wake((), 1)
         assert (start.run_id, start.content, start.attempt) == (sent.receipt.run_id, "my turn", 1)
         assert start.author.user == "bob"
-        assert stage.store.head(start.session_id) == start.seq
+        assert await stage.store.head(start.session_id) == start.seq
 
     async def test_a_user_at_the_limit_waits_while_others_start(self, stages: Stages) -> None:
         stage = await stages.open(Limits(live_runs_per_user=1))
@@ -168,7 +168,7 @@ class ClaimCases(Cases):
         start = await stage.begin("please")
         await stage.say(start.run_id, "half a sen")
         await stage.store.release(stage.lease, start.run_id, stage.at(), "drain")
-        assert stage.run(start.run_id).status == "queued"
+        assert (await stage.run(start.run_id)).status == "queued"
         (again,) = (await stage.claim()).starts
 
         assert (again.run_id, again.attempt, again.content) == (start.run_id, 2, "please")
@@ -189,5 +189,5 @@ class ClaimCases(Cases):
         await stage.interrupt(start.session_id)
         await stage.store.release(stage.lease, start.run_id, stage.at(), "drain")
 
-        assert stage.run(start.run_id).status == "cancelled"
-        assert stage.info(start.session_id).status == "idle"
+        assert (await stage.run(start.run_id)).status == "cancelled"
+        assert (await stage.info(start.session_id)).status == "idle"

@@ -179,7 +179,7 @@ class EffectCases(Cases):
         calls = await calls_of(stage)
         approval_id = await calls.ask()
         await decide(stage, approval_id, remember=Remember.SESSION)
-        head = stage.info(calls.start.session_id).head_seq
+        head = (await stage.info(calls.start.session_id)).head_seq
         told = await calls.intend("mail", {"to": "eve"}, asks=True)
 
         assert told.step is Step.EXECUTE
@@ -233,6 +233,6 @@ class LedgerCases(Cases):
         while await stage.store.purge(stage.at()):
             pass
 
-        assert stage.store.approvals.get(approval_id) is None
-        assert stage.store.ground_of_approval(approval_id) is None
+        assert await stage.store.approvals.get(approval_id) is None
+        assert await stage.store.ground_of_approval(approval_id) is None
         assert (await of_calls(stage, calls.start.session_id)) == []

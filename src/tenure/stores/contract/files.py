@@ -78,8 +78,8 @@ class FileCases(Cases):
             sha256=info.sha256,
             by="ada",
         )
-        assert stage.store.files.get(session_id, info.id) == info
-        assert stage.store.files.all(session_id) == (info,)
+        assert await stage.store.files.get(session_id, info.id) == info
+        assert await stage.store.files.all(session_id) == (info,)
 
     async def test_an_artifact_carries_its_run(self, stage: Stage) -> None:
         start = await stage.begin()
@@ -112,7 +112,7 @@ class FileCases(Cases):
         changed = await saved(stage, start.run_id, "a.txt", "new words")
 
         assert first == again
-        assert [f.name for f in stage.store.files.all(start.session_id)] == [
+        assert [f.name for f in await stage.store.files.all(start.session_id)] == [
             "a.txt",
             "a (2).txt",
             "a (3).txt",
@@ -126,7 +126,7 @@ class FileCases(Cases):
             await saved(stage, start.run_id, "a.txt")
 
         assert late.value.code is Code.FENCED
-        assert stage.store.files.all(start.session_id) == ()
+        assert await stage.store.files.all(start.session_id) == ()
 
     async def test_a_host_that_lost_its_lease_makes_no_files(self, stages: Stages, stage: Stage) -> None:
         start = await stage.begin()
@@ -162,7 +162,7 @@ class FileCases(Cases):
         await uploaded(stage, session_id, "d", "")
 
         assert refusal(refused) == (Code.CAPACITY, {"scope": "per_session", "limit": 10, "current": 5})
-        assert [f.name for f in stage.store.files.all(session_id)] == ["a", "c", "d"]
+        assert [f.name for f in await stage.store.files.all(session_id)] == ["a", "c", "d"]
 
     async def test_racing_uploads_never_pass_the_limit(self, stages: Stages) -> None:
         stage = await stages.open(Limits(files_per_session=5))
@@ -172,7 +172,7 @@ class FileCases(Cases):
         refused = [o.code for o in outcomes if isinstance(o, TenureError)]
 
         assert refused == [Code.CAPACITY] * 15
-        assert len(stage.store.files.all(session_id)) == 5
+        assert len(await stage.store.files.all(session_id)) == 5
 
     async def test_the_same_upload_twice_is_one_file(self, stage: Stage) -> None:
         session_id = await stage.open()
@@ -183,7 +183,7 @@ class FileCases(Cases):
 
         assert again == Answer(first.value, replayed=True)
         assert refused.value.code is Code.IDEMPOTENCY_CONFLICT
-        assert stage.store.files.all(session_id) == (first.value,)
+        assert await stage.store.files.all(session_id) == (first.value,)
 
     async def test_a_deleted_file_is_gone_and_its_bytes_free_unless_another_has_them(
         self, stage: Stage
@@ -192,13 +192,13 @@ class FileCases(Cases):
         one = (await uploaded(stage, session_id, "one")).value
         two = (await uploaded(stage, session_id, "two")).value
         gone = await stage.store.files.delete(stage.stamp(BOB), session_id, one.id)
-        shared = stage.store.files.refers(session_id, one.sha256)
+        shared = await stage.store.files.refers(session_id, one.sha256)
         await stage.store.files.delete(stage.stamp(), session_id, two.id)
 
         assert gone == one
         assert shared
-        assert not stage.store.files.refers(session_id, one.sha256)
-        assert stage.store.files.all(session_id) == ()
+        assert not await stage.store.files.refers(session_id, one.sha256)
+        assert await stage.store.files.all(session_id) == ()
         assert (await stage.events(session_id))[-2:] == [
             ArtifactDeleted(artifact_id=one.id, by="bob"),
             ArtifactDeleted(artifact_id=two.id, by="ada"),
@@ -219,8 +219,8 @@ class FileCases(Cases):
         with pytest.raises(TenureError) as refused:
             await stage.store.files.delete(stage.stamp(BOB), other, info.id)
 
-        assert stage.store.files.get(other, info.id) is None
-        assert not stage.store.files.refers(other, info.sha256)
+        assert await stage.store.files.get(other, info.id) is None
+        assert not await stage.store.files.refers(other, info.sha256)
         assert refused.value.code is Code.NOT_FOUND
 
     async def test_a_closed_session_keeps_its_files_and_takes_no_more(self, stage: Stage) -> None:
@@ -229,25 +229,25 @@ class FileCases(Cases):
         await stage.store.close_session(stage.stamp(), session_id, CloseSession())
         with pytest.raises(TenureError) as refused:
             await uploaded(stage, session_id, "b.txt")
-        kept = stage.store.files.all(session_id)
+        kept = await stage.store.files.all(session_id)
         await stage.store.files.delete(stage.stamp(), session_id, info.id)
 
         assert refused.value.code is Code.SESSION_CLOSED
         assert kept == (info,)
-        assert stage.store.files.all(session_id) == ()
+        assert await stage.store.files.all(session_id) == ()
 
     async def test_the_files_of_a_deleted_session_are_gone_at_once(self, stage: Stage) -> None:
         session_id = await stage.open()
         info = (await uploaded(stage, session_id)).value
         await stage.store.delete_session(stage.stamp(), session_id)
-        hidden = stage.store.files.get(session_id, info.id), stage.store.files.all(session_id)
+        hidden = await stage.store.files.get(session_id, info.id), await stage.store.files.all(session_id)
         with pytest.raises(TenureError) as refused:
             await uploaded(stage, session_id, "b.txt")
         while await stage.store.purge(stage.at()):
             pass
 
         assert hidden == (None, ())
-        assert not stage.store.files.refers(session_id, info.sha256)
+        assert not await stage.store.files.refers(session_id, info.sha256)
         assert refused.value.code is Code.NOT_FOUND
         assert await stage.store.audit(session_id) is None
 
@@ -272,4 +272,4 @@ class FileCases(Cases):
         after = await stages.restart(stage)
         await after.store.reap(after.lease, after.at())
 
-        assert after.store.files.all(start.session_id) == infos
+        assert await after.store.files.all(start.session_id) == infos

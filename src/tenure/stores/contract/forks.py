@@ -57,7 +57,7 @@ class ForkCases(Cases):
 
     async def test_a_fork_has_its_parents_entries_under_the_same_numbers(self, stage: Stage) -> None:
         session_id, _ = await turns(stage, 2)
-        at_seq = stage.store.head(session_id)
+        at_seq = await stage.store.head(session_id)
         child = (await fork(stage, session_id)).value
 
         assert await lines(stage, child.id, at_seq) == await lines(stage, session_id, at_seq)
@@ -70,7 +70,7 @@ class ForkCases(Cases):
         assert (await stage.events(session_id))[-1] == SessionForked(child_id=child.id, at_seq=at_seq)
         assert await shown(stage, child.id) == ["1", "1!", "2", "2!"]
         assert (child.status, child.head_seq, child.message_count) == ("idle", at_seq + 1, 4)
-        assert child.usage == stage.info(await stage.open()).usage
+        assert child.usage == (await stage.info(await stage.open())).usage
 
     async def test_parent_and_fork_go_on_without_each_other(self, stage: Stage) -> None:
         session_id, _ = await turns(stage, 1)
@@ -80,11 +80,11 @@ class ForkCases(Cases):
 
         assert await shown(stage, session_id) == ["1", "1!", "parent", "parent!"]
         assert await shown(stage, child) == ["1", "1!", "child", "child!"]
-        assert stage.info(session_id).status == stage.info(child).status == "idle"
+        assert (await stage.info(session_id)).status == (await stage.info(child)).status == "idle"
 
     async def test_without_a_number_it_is_the_end_of_the_last_finished_turn(self, stage: Stage) -> None:
         session_id, _ = await turns(stage, 1)
-        finished = stage.store.head(session_id)
+        finished = await stage.store.head(session_id)
         start = (await stage.send(session_id, "2")).start
         await stage.say(start.run_id, "unfinished")
         await stage.send(session_id, "3")
@@ -136,10 +136,10 @@ class ForkCases(Cases):
     @pytest.mark.parametrize("beyond", [1, 1_000])
     async def test_a_number_beyond_the_head_is_refused(self, stage: Stage, beyond: int) -> None:
         session_id, _ = await turns(stage, 1)
-        head = stage.store.head(session_id)
+        head = await stage.store.head(session_id)
 
         assert await refused(fork(stage, session_id, head + beyond)) is Code.INVALID
-        assert stage.store.head(session_id) == head
+        assert await stage.store.head(session_id) == head
 
     async def test_it_belongs_to_the_forker_and_counts_as_open(self, stages: Stages) -> None:
         stage = await stages.open(Limits(open_sessions_per_user=1))
@@ -190,7 +190,7 @@ class ForkCases(Cases):
         start = await stage.begin()
         message_id = "msg_" + "a" * 32
         await stage.send(start.session_id, SendMessage(content="later", message_id=message_id))
-        child = await forked(stage, start.session_id, stage.store.head(start.session_id))
+        child = await forked(stage, start.session_id, await stage.store.head(start.session_id))
         again = await stage.send(child, SendMessage(content="now", message_id=message_id))
 
         assert again.replayed is False
@@ -209,18 +209,18 @@ class StrandCases(Cases):
         said = [text for n in range(1, MOST_STRANDS + 4) for text in (f"{n}", f"{n}!")]
         assert await shown(stage, newest) == said
         journal = await stage.journal(newest)
-        assert [entry.seq for entry in journal] == [*range(1, stage.store.head(newest) + 1)]
+        assert [entry.seq for entry in journal] == [*range(1, await stage.store.head(newest) + 1)]
 
     @pytest.mark.parametrize("limit", [1, 3, 7, 1_000])
     async def test_a_fork_is_read_forwards_and_backwards_from_anywhere(
         self, stage: Stage, limit: int
     ) -> None:
         first, _ = await turns(stage, 2)
-        second = await forked(stage, first, stage.store.head(first) - 2)
+        second = await forked(stage, first, await stage.store.head(first) - 2)
         await turn(stage, second, "3", "3!")
         third = await forked(stage, second)
         await turn(stage, third, "4", "4!")
-        head = stage.store.head(third)
+        head = await stage.store.head(third)
         whole = await lines(stage, third, head)
         for cursor in range(head + 2):
             ahead = await stage.store.page(third, cursor, limit)
@@ -237,15 +237,15 @@ class StrandCases(Cases):
     async def test_a_fork_cut_inside_a_commit_ends_there(self, stage: Stage) -> None:
         start = await stage.begin()
         await stage.say(start.run_id, *"abcdef")
-        at_seq = stage.store.head(start.session_id) - 3
+        at_seq = await stage.store.head(start.session_id) - 3
         child = await forked(stage, start.session_id, at_seq)
 
         assert await shown(stage, child) == ["Hello", "abc"]
-        assert stage.store.head(child) == at_seq + 1
+        assert await stage.store.head(child) == at_seq + 1
 
     async def test_a_deleted_parent_leaves_its_forks_whole(self, stage: Stage) -> None:
         session_id, _ = await turns(stage, 2)
-        child = await forked(stage, session_id, stage.store.head(session_id) - 1)
+        child = await forked(stage, session_id, await stage.store.head(session_id) - 1)
         await turn(stage, session_id, "3", "3!")
         before = await lines(stage, child, 1_000)
         await stage.store.delete_session(stage.stamp(), session_id)
@@ -268,7 +268,7 @@ class StrandCases(Cases):
         grandchild = await forked(stage, child, 2)
         await stage.store.histories.delete_family(stage.stamp(), session_id)
 
-        assert [stage.store.ground(one) for one in (session_id, child, grandchild)] == [None] * 3
+        assert [await stage.store.ground(one) for one in (session_id, child, grandchild)] == [None] * 3
         await purge(stage)
         assert (await stage.store.figures()).events == 0
 
@@ -278,7 +278,7 @@ class StrandCases(Cases):
 
         family = stage.store.histories.delete_family(stage.stamp(), session_id)
         assert await refused(family) is Code.FORBIDDEN
-        assert stage.store.ground(session_id) and stage.store.ground(child)
+        assert await stage.store.ground(session_id) and await stage.store.ground(child)
 
 
 async def purge(stage: Stage) -> None:

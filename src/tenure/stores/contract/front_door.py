@@ -138,7 +138,7 @@ class FrontDoorCases(Cases):
         assert isinstance(started, RunStarted)
         assert started.trigger == Trigger(kind="event", id=wish.message_id)
         assert (start.origin, start.author.user) == (wish.origin, "ada")
-        info = stage.info(receipt.session_id)
+        info = await stage.info(receipt.session_id)
         assert (info.owner, info.tenant, info.agent) == ("ada", "acme", "greeter")
         assert (info.labels, info.conversation) == ({"from": "telegram"}, {"conversation_id": "c"})
         assert created is not None
@@ -214,7 +214,7 @@ class FrontDoorCases(Cases):
 
         assert not theirs.answer.replayed
         assert theirs.receipt.session_id != ours.receipt.session_id
-        assert stage.info(theirs.receipt.session_id).tenant == "globex"
+        assert (await stage.info(theirs.receipt.session_id)).tenant == "globex"
 
     async def test_authority_of_the_run_is_what_was_left_to_it(self, stage: Stage) -> None:
         posted = await post(stage, reception(stage, role=Role.VIEWER))

@@ -119,7 +119,7 @@ class UndoCases(Cases):
         answer, _ = await undo(stage, session_id)
 
         off = said[1].message_ids
-        head = stage.store.head(session_id)
+        head = await stage.store.head(session_id)
         expected = TranscriptUndone(
             run_ids=(said[1].start.run_id,), message_ids=off, to_seq=said[1].start.seq - 1
         )
@@ -128,7 +128,7 @@ class UndoCases(Cases):
             run_ids=expected.run_ids, message_ids=off, to_seq=expected.to_seq, kept=(), seq=head
         )
         assert await shown(stage, session_id) == ["1", "1!"]
-        assert stage.info(session_id).message_count == 2
+        assert (await stage.info(session_id)).message_count == 2
 
     async def test_undo_takes_as_many_turns_as_asked_and_no_more_than_there_are(self, stage: Stage) -> None:
         session_id, said = await turns(stage, 3)
@@ -138,7 +138,7 @@ class UndoCases(Cases):
         await undo(stage, session_id, UndoTurns(turns=9))
         assert await shown(stage, session_id) == []
         assert await refused(undo(stage, session_id)) is Code.CONFLICT
-        assert stage.info(session_id).message_count == 0
+        assert (await stage.info(session_id)).message_count == 0
         assert len(said) == 3
 
     @pytest.mark.parametrize("which", [0, 1], ids=["its message", "its answer"])
@@ -153,13 +153,13 @@ class UndoCases(Cases):
     async def test_undo_to_a_message_that_isnt_there_changes_nothing(self, stage: Stage) -> None:
         session_id, said = await turns(stage, 2)
         await undo(stage, session_id)
-        head = stage.store.head(session_id)
+        head = await stage.store.head(session_id)
 
         for gone in (said[1].start.message_id, stage.ids.new(MESSAGE)):
             assert await refused(undo(stage, session_id, UndoTurns(to_message_id=gone))) is Code.NOT_FOUND
         both = UndoTurns(turns=1, to_message_id=said[0].start.message_id)
         assert await refused(undo(stage, session_id, both)) is Code.INVALID
-        assert stage.store.head(session_id) == head
+        assert await stage.store.head(session_id) == head
 
     @pytest.mark.sources("D-M14", "M21")
     async def test_steering_is_part_of_its_turn_and_no_turn_by_itself(self, stages: Stages) -> None:
@@ -197,7 +197,7 @@ class UndoCases(Cases):
 
     async def test_a_preview_tells_what_would_go_and_changes_nothing(self, stage: Stage) -> None:
         session_id, said = await turns(stage, 2)
-        head = stage.store.head(session_id)
+        head = await stage.store.head(session_id)
         answer, wake = await undo(stage, session_id, UndoTurns(turns=2, dry_run=True))
 
         assert answer.value == UndoReceipt(
@@ -208,7 +208,7 @@ class UndoCases(Cases):
             dry_run=True,
             seq=head,
         )
-        assert (stage.store.head(session_id), wake) == (head, Wake())
+        assert (await stage.store.head(session_id), wake) == (head, Wake())
         assert await shown(stage, session_id) == ["1", "1!", "2", "2!"]
 
     async def test_the_same_undo_sent_twice_takes_one_turn(self, stage: Stage) -> None:
@@ -297,11 +297,11 @@ class BusyUndoCases(Cases):
 
     async def test_a_busy_session_isnt_undone(self, stage: Stage) -> None:
         start = await stage.begin()
-        head = stage.store.head(start.session_id)
+        head = await stage.store.head(start.session_id)
 
         assert await refused(undo(stage, start.session_id)) is Code.BUSY
         assert await refused(redo(stage, start.session_id)) is Code.BUSY
-        assert stage.store.head(start.session_id) == head
+        assert await stage.store.head(start.session_id) == head
 
     async def test_with_interrupt_the_live_turn_goes_when_its_run_has_ended(self, stage: Stage) -> None:
         session_id, _ = await turns(stage, 1)
@@ -319,7 +319,7 @@ class BusyUndoCases(Cases):
         )
         assert settled.wake.starts == ()
         assert await shown(stage, session_id) == ["1", "1!"]
-        info = stage.info(session_id)
+        info = await stage.info(session_id)
         assert (info.queue_held, info.status, info.message_count) == (True, "idle", 2)
         finished, undone = (await stage.events(session_id))[-2:]
         assert isinstance(finished, RunFinished) and isinstance(undone, TranscriptUndone)
@@ -336,7 +336,7 @@ class BusyUndoCases(Cases):
         await again.store.reap(again.lease, again.at())
 
         assert await shown(again, session_id) == ["1", "1!"]
-        assert again.info(session_id).status == "idle"
+        assert (await again.info(session_id)).status == "idle"
 
     async def test_a_run_that_waits_for_a_slot_goes_at_once_with_its_message(self, stages: Stages) -> None:
         stage = await stages.open(Limits(live_runs=1))
@@ -348,7 +348,7 @@ class BusyUndoCases(Cases):
         assert answer.value.pending is False
         assert answer.value.message_ids[-1] == sent.receipt.message_id
         assert await shown(stage, session_id) == ["1", "1!"]
-        assert stage.info(session_id).status == "idle"
+        assert (await stage.info(session_id)).status == "idle"
 
     async def test_undone_twice_while_it_stops_two_turns_go(self, stage: Stage) -> None:
         session_id, _ = await turns(stage, 2)
@@ -364,7 +364,7 @@ class BusyUndoCases(Cases):
 
         by_bob = undo(stage, start.session_id, UndoTurns(interrupt=True), by=BOB)
         assert await refused(by_bob) is Code.FORBIDDEN
-        assert stage.run(start.run_id).status == "running"
+        assert (await stage.run(start.run_id)).status == "running"
 
 
 class RedoCases(Cases):
@@ -380,11 +380,11 @@ class RedoCases(Cases):
         back = TranscriptRedone(run_ids=(said[1].start.run_id,), message_ids=said[1].message_ids)
         assert (await stage.events(session_id))[-1] == back
         assert answer.value == RedoReceipt(
-            run_ids=back.run_ids, message_ids=back.message_ids, seq=stage.store.head(session_id)
+            run_ids=back.run_ids, message_ids=back.message_ids, seq=await stage.store.head(session_id)
         )
         await redo(stage, session_id)
         assert await shown(stage, session_id) == ["1", "1!", "2", "2!", "3", "3!"]
-        assert stage.info(session_id).message_count == 6
+        assert (await stage.info(session_id)).message_count == 6
         assert await refused(redo(stage, session_id)) is Code.CONFLICT
 
     async def test_redo_ends_when_a_run_starts(self, stage: Stage) -> None:
@@ -420,7 +420,7 @@ class CompactionCases(Cases):
         assert answer.value.disposition == "started"
         assert (start.origin.trigger, start.content) == ("command", "short")
         assert await shown(stage, session_id) == ["1", "1!", "2", "2!"]
-        assert stage.info(session_id).message_count == 4
+        assert (await stage.info(session_id)).message_count == 4
         info = await stage.store.message(session_id, start.message_id)
         assert info is not None and info.outcome == "completed"
 

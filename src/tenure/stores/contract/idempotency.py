@@ -51,7 +51,7 @@ async def _send(stage: Stage, session_id: str, digest: str) -> Answer[object]:
 
 
 async def _interrupt(stage: Stage, session_id: str, digest: str) -> Answer[object]:
-    if stage.info(session_id).run_id is None:
+    if (await stage.info(session_id)).run_id is None:
         await stage.send(session_id)
     answer, _ = await stage.interrupt(session_id, key="k", digest=digest)
     return Answer(answer.value, answer.replayed)
@@ -140,7 +140,7 @@ class IdempotencyCases(Cases):
 
         assert len({s.receipt.message_id for s in sent}) == 1
         assert sum(len(s.wake.starts) for s in sent) == 1
-        assert stage.store.head(session_id) == 3
+        assert await stage.store.head(session_id) == 3
 
     async def test_a_key_belongs_to_who_used_it(self, stage: Stage) -> None:
         opened = [await stage.opened(by, key="k") for by in (ADA, BOB, STRANGER)]

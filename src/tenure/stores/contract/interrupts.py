@@ -30,7 +30,7 @@ class InterruptCases(Cases):
             Answer(InterruptReceipt(run_id=start.run_id, status="interrupting", seq=4)),
             Wake(),
         )
-        assert stage.info(start.session_id).status == "running"
+        assert (await stage.info(start.session_id)).status == "running"
         done = await stage.settle(start.run_id, RunState.FAILED, "whatever")
         assert done == Settled(RunState.CANCELLED, Wake())
         assert (await stage.events(start.session_id))[3:] == [
@@ -49,7 +49,7 @@ class InterruptCases(Cases):
         await stage.interrupt(start.session_id)
         await stage.say(start.run_id, "stopped at 7")
 
-        assert stage.store.head(start.session_id) == 5
+        assert await stage.store.head(start.session_id) == 5
 
     async def test_stopping_again_answers_the_same_run_and_says_nothing_twice(self, stage: Stage) -> None:
         start = await stage.begin()
@@ -57,7 +57,7 @@ class InterruptCases(Cases):
         again, _ = await stage.interrupt(start.session_id)
 
         assert again.value == InterruptReceipt(run_id=start.run_id, status="interrupting", seq=4)
-        assert stage.store.head(start.session_id) == 4
+        assert await stage.store.head(start.session_id) == 4
 
     async def test_stopping_many_times_at_once_stops_once(self, stage: Stage) -> None:
         start = await stage.begin()
@@ -90,7 +90,7 @@ class InterruptCases(Cases):
             MessageWithdrawn(message_id=sent.receipt.message_id, by="ada", reason="interrupted"),
             RunFinished(status="cancelled", reason="interrupted"),
         ]
-        assert stage.info(session_id).status == "idle"
+        assert (await stage.info(session_id)).status == "idle"
 
     @pytest.mark.sources("D-O21", "M14")
     async def test_an_idle_session_has_nothing_to_stop(self, stage: Stage) -> None:
@@ -99,7 +99,7 @@ class InterruptCases(Cases):
             with pytest.raises(TenureError) as refused:
                 await stage.interrupt(session_id, ask)
             assert refusal(refused) == (Code.NOT_RUNNING, {"session_id": session_id})
-        assert stage.store.head(session_id) == 1
+        assert await stage.store.head(session_id) == 1
 
     async def test_a_run_that_isnt_the_live_one_is_not_stopped_and_neither_is_the_live_one(
         self, stage: Stage
@@ -112,8 +112,8 @@ class InterruptCases(Cases):
             Code.NOT_RUNNING,
             {"session_id": start.session_id, "run_id": start.run_id},
         )
-        assert stage.run(start.run_id).status == "running"
-        assert stage.store.head(start.session_id) == 3
+        assert (await stage.run(start.run_id)).status == "running"
+        assert await stage.store.head(start.session_id) == 3
 
     async def test_the_run_that_is_meant_is_stopped(self, stage: Stage) -> None:
         start = await stage.begin()
@@ -128,7 +128,7 @@ class InterruptCases(Cases):
         await stage.send(start.session_id, "one")
         await stage.interrupt(start.session_id, HOLD)
         done = await stage.settle(start.run_id, RunState.CANCELLED, "interrupted")
-        info = stage.info(start.session_id)
+        info = await stage.info(start.session_id)
         page = await stage.store.transcript(start.session_id, None, 10)
 
         assert done.wake == Wake()
@@ -145,7 +145,7 @@ class InterruptCases(Cases):
         await stage.interrupt(start.session_id, HOLD)
         await stage.send(start.session_id, "sent after the stop")
 
-        assert not stage.info(start.session_id).queue_held
+        assert not (await stage.info(start.session_id)).queue_held
         (after,) = (await stage.settle(start.run_id, RunState.CANCELLED)).wake.starts
         assert after.content == "sent after the stop"
 
@@ -154,7 +154,7 @@ class InterruptCases(Cases):
         for text in ("one", "two"):
             await stage.send(start.session_id, text)
         await stage.hold(start.session_id)
-        head = stage.store.head(start.session_id)
+        head = await stage.store.head(start.session_id)
         sent = await stage.send(start.session_id, SendMessage(content="three", if_idle=True))
 
         assert (sent.receipt.disposition, sent.receipt.queue_position) == ("queued", 2)
@@ -164,7 +164,7 @@ class InterruptCases(Cases):
             "message.admitted",
             "run.started",
         ]
-        assert not stage.info(start.session_id).queue_held
+        assert not (await stage.info(start.session_id)).queue_held
         (second,) = (await stage.settle(sent.start.run_id)).wake.starts
         (third,) = (await stage.settle(second.run_id)).wake.starts
         assert [second.content, third.content] == ["two", "three"]
@@ -178,7 +178,7 @@ class InterruptCases(Cases):
         sent = await stage.send(start.session_id, "two")
 
         assert sent.receipt.queue_position == 2
-        assert not stage.info(start.session_id).queue_held
+        assert not (await stage.info(start.session_id)).queue_held
         (after,) = (await stage.settle(start.run_id, RunState.CANCELLED)).wake.starts
         assert after.content == "one"
 
@@ -190,7 +190,7 @@ class InterruptCases(Cases):
             await stage.interrupt(start.session_id, HOLD)
 
         assert refused.value.code is Code.NOT_RUNNING
-        assert stage.info(start.session_id).queue_held
+        assert (await stage.info(start.session_id)).queue_held
 
     async def test_a_failed_run_holds_nothing(self, stage: Stage) -> None:
         start = await stage.begin()
@@ -198,7 +198,7 @@ class InterruptCases(Cases):
         done = await stage.settle(start.run_id, RunState.FAILED)
 
         assert len(done.wake.starts) == 1
-        assert not stage.info(start.session_id).queue_held
+        assert not (await stage.info(start.session_id)).queue_held
 
     # --- run and withdraw
 
@@ -220,7 +220,7 @@ class InterruptCases(Cases):
         assert [s.content for s in wake.starts] == ["one"]
         assert (answer.value.run_id, answer.value.status) == (None, "idle")
         assert QueueReleased(by="bob") in await stage.events(start.session_id)
-        assert not stage.info(start.session_id).queue_held
+        assert not (await stage.info(start.session_id)).queue_held
 
     async def test_withdraw_takes_back_everything_that_waits(self, stage: Stage) -> None:
         start = await stage.begin()
@@ -240,7 +240,7 @@ class InterruptCases(Cases):
         _, wake = await stage.interrupt(start.session_id, WITHDRAW)
 
         assert wake == Wake()
-        assert not stage.info(start.session_id).queue_held
+        assert not (await stage.info(start.session_id)).queue_held
         assert (await stage.store.transcript(start.session_id, None, 10)).waiting == ()
 
     @pytest.mark.parametrize(
@@ -278,4 +278,4 @@ class InterruptCases(Cases):
                 assert len(settled.wake.starts) == 1
             else:
                 assert settled.wake.starts == ()
-                assert stage.info(start.session_id).queue_held
+                assert (await stage.info(start.session_id)).queue_held

@@ -55,7 +55,7 @@ class KeyCases(Cases):
             expires_at="2027-01-31T12:00:00.000000Z",
             revoked_at=None,
         )
-        assert stage.store.key(info.id) == info
+        assert await stage.store.key(info.id) == info
 
     async def test_a_key_without_a_tenant_belongs_to_its_makers(self, stage: Stage) -> None:
         info = await made(stage, CreateKey(user="zoe", role=Role.MEMBER))
@@ -66,19 +66,19 @@ class KeyCases(Cases):
     async def test_a_secret_says_who_presents_it(self, stage: Stage, *, root: bool) -> None:
         info = await made(stage, CreateKey(user="zoe", role=Role.VIEWER), root=root)
 
-        assert stage.store.principal(SECRET, stage.at()) == Principal(
+        assert await stage.store.principal(SECRET, stage.at()) == Principal(
             tenant="acme", user="zoe", role=Role.VIEWER, key_id=info.id, root=root
         )
-        assert stage.store.principal(hashed_secret("guess"), stage.at()) is None
-        assert stage.store.principal(b"", stage.at()) is None
+        assert await stage.store.principal(hashed_secret("guess"), stage.at()) is None
+        assert await stage.store.principal(b"", stage.at()) is None
 
     async def test_a_key_expires_at_its_moment(self, stage: Stage) -> None:
         end = timestamp(EPOCH).replace("20:10:00.000000", "20:11:00")
         await made(stage, CreateKey(user="zoe", role=Role.MEMBER, expires_at=end))
         at = EPOCH + 60 * SECOND
 
-        assert stage.store.principal(SECRET, Micros(at - 1)) is not None
-        assert stage.store.principal(SECRET, Micros(at)) is None
+        assert await stage.store.principal(SECRET, Micros(at - 1)) is not None
+        assert await stage.store.principal(SECRET, Micros(at)) is None
 
     @pytest.mark.parametrize("moment", ["", "tomorrow", "2027-01-31T12:00:00", "2027-02-30T00:00:00Z"])
     async def test_an_expiry_that_is_no_instant_is_refused(self, stage: Stage, moment: str) -> None:
@@ -86,7 +86,7 @@ class KeyCases(Cases):
             await made(stage, CreateKey(user="zoe", role=Role.MEMBER, expires_at=moment))
 
         assert refusal(refused) == (Code.INVALID, {"field": "expires_at"})
-        assert stage.store.principal(SECRET, stage.at()) is None
+        assert await stage.store.principal(SECRET, stage.at()) is None
 
     async def test_a_secret_belongs_to_one_key(self, stage: Stage) -> None:
         await made(stage, CreateKey(user="zoe", role=Role.MEMBER))
@@ -94,7 +94,7 @@ class KeyCases(Cases):
             await made(stage, CreateKey(user="mallory", role=Role.ADMIN))
 
         assert refused.value.code is Code.CONFLICT
-        zoe = stage.store.principal(SECRET, stage.at())
+        zoe = await stage.store.principal(SECRET, stage.at())
         assert zoe is not None
         assert zoe.user == "zoe"
 
@@ -104,15 +104,15 @@ class KeyCases(Cases):
         again = await stage.store.revoke_key(stage.stamp(ADMIN), info.id)
 
         assert revoked.revoked_at is not None
-        assert again == revoked == stage.store.key(info.id)
-        assert stage.store.principal(SECRET, stage.at()) is None
+        assert again == revoked == await stage.store.key(info.id)
+        assert await stage.store.principal(SECRET, stage.at()) is None
 
     async def test_a_key_that_never_was_is_not_found(self, stage: Stage) -> None:
         with pytest.raises(TenureError) as refused:
             await stage.store.revoke_key(stage.stamp(ADMIN), "key_0")
 
         assert refusal(refused) == (Code.NOT_FOUND, {"id": "key_0"})
-        assert stage.store.key("key_0") is None
+        assert await stage.store.key("key_0") is None
 
     async def test_keys_are_listed_by_tenant_oldest_first(self, stage: Stage) -> None:
         ours = [await stage.key(person(f"user{n}", tenant="ours")) for n in range(5)]
@@ -135,7 +135,7 @@ class KeyCases(Cases):
         sent = await stage.send(start.session_id, "from zoe", by=ZOE)
         await stage.send(start.session_id, "from ada")
         await stage.store.revoke_key(stage.stamp(ADMIN), key_id)
-        head = stage.store.head(start.session_id)
+        head = await stage.store.head(start.session_id)
         done = await stage.settle(start.run_id)
 
         assert [s.content for s in done.wake.starts] == ["from ada"]
@@ -180,7 +180,7 @@ class KeyCases(Cases):
         other = await stage.begin()
         sent = await stage.send(await stage.open(ZOE), by=ZOE)
         assert sent.receipt.run_id is not None
-        frozen = stage.run(sent.receipt.run_id).grant
+        frozen = (await stage.run(sent.receipt.run_id)).grant
         await stage.settle(other.run_id)
         (start,) = (await stage.claim()).starts
 

@@ -72,7 +72,7 @@ class LimitCases(Cases):
         await stage.append(start.run_id, spent(10, 20, 0.25), *called("c1"), spent(1, 2, 0.5))
 
         assert await days(stage) == [day(input_tokens=11, output_tokens=22, cost=0.75, runs=1, tool_calls=1)]
-        assert stage.info(start.session_id).usage == SessionUsage(
+        assert (await stage.info(start.session_id)).usage == SessionUsage(
             input_tokens=11, output_tokens=22, cost=0.75
         )
 
@@ -172,7 +172,7 @@ class LimitCases(Cases):
         others = await stage.begin(by=BOB)
         runs = (same_session, elsewhere, others)
         now = stage.at()
-        levels = [stage.store.limits.standing(run.run_id, budget, now).level for run in runs]
+        levels = [(await stage.store.limits.standing(run.run_id, budget, now)).level for run in runs]
 
         spent_here = {
             BudgetScope.RUN: [Level.WITHIN, Level.WITHIN, Level.WITHIN],
@@ -186,9 +186,9 @@ class LimitCases(Cases):
         stage = await stages.open(agents=[on_budget(budget)])
         start = await stage.begin()
         await stage.append(start.run_id, spent(1, 0, 1.5))
-        today = stage.store.limits.standing(start.run_id, budget, stage.at())
+        today = await stage.store.limits.standing(start.run_id, budget, stage.at())
         stage.pass_time(86_400)
-        tomorrow = stage.store.limits.standing(start.run_id, budget, stage.at())
+        tomorrow = await stage.store.limits.standing(start.run_id, budget, stage.at())
 
         assert today == Standing(Level.SPENT, "cost", 1.5, 1.0)
         assert tomorrow.level is Level.WITHIN
@@ -236,7 +236,7 @@ class LimitCases(Cases):
         with pytest.raises(TenureError):
             await stage.open()
 
-        assert stage.info(closed).status == "closed"
+        assert (await stage.info(closed)).status == "closed"
         await stage.store.delete_session(stage.stamp(), closed)
         with pytest.raises(TenureError):
             await stage.open()

@@ -73,7 +73,8 @@ class FiringCases(Cases):
             attempts=1,
             seen_at=row.seen_at,
         )
-        assert (plan.info.runs, plan.info.next_at, plan.info.last) == (1, timestamp(instant(2)), row)
+        info = await plan.info()
+        assert (info.runs, info.next_at, info.last) == (1, timestamp(instant(2)), row)
 
     async def test_a_run_names_its_schedule_and_its_message(self, stage: Stage) -> None:
         plan = await planned(stage, await stage.open())
@@ -97,11 +98,11 @@ class FiringCases(Cases):
     @pytest.mark.sources("P10")
     async def test_of_many_that_fire_the_same_instant_one_does(self, stage: Stage) -> None:
         plan = await planned(stage, await stage.open())
-        firings = [plan.firing(1) for _ in range(20)]
+        firings = [await plan.firing(1) for _ in range(20)]
         wakes = await asyncio.gather(*(plan.acts.fire(one, stage.lease) for one in firings))
 
         assert sum(len(wake.starts) for wake in wakes) == 1
-        assert (len(await plan.rows()), plan.info.runs) == (1, 1)
+        assert (len(await plan.rows()), (await plan.info()).runs) == (1, 1)
 
     @pytest.mark.sources("P10")
     async def test_an_instant_that_was_looked_at_is_not_fired_again_though_an_edit_names_it(
@@ -112,7 +113,7 @@ class FiringCases(Cases):
         await plan.revise(follows=1)
         wake = await plan.fire(1, missed=[], follows=2)
 
-        assert (wake.starts, plan.info.next_at) == ((), timestamp(instant(2)))
+        assert (wake.starts, (await plan.info()).next_at) == ((), timestamp(instant(2)))
         assert [row.message_id for row in await plan.rows()] == [start.message_id]
 
     async def test_an_instant_at_which_somebody_asked_fires_too(self, stage: Stage) -> None:
@@ -130,7 +131,7 @@ class FiringCases(Cases):
     async def test_several_that_were_missed_come_in_order_behind_each_other(self, stage: Stage) -> None:
         plan = await planned(stage, await stage.open())
         wake = await plan.fire(3, 4, missed=[1, 2])
-        session_id = plan.info.session_id or ""
+        session_id = (await plan.info()).session_id or ""
         missed = RecallMissed(
             schedule_id=plan.id,
             count=2,
@@ -161,8 +162,10 @@ class FiringCases(Cases):
 
     async def test_missed_ones_without_rows_are_counted_in_the_journal(self, stage: Stage) -> None:
         plan = await planned(stage, await stage.open())
-        await plan.acts.fire(plan.firing(missed=[7], unlisted=6), stage.lease)
-        (told,) = [e for e in await stage.events(plan.info.session_id or "") if isinstance(e, RecallMissed)]
+        await plan.acts.fire(await plan.firing(missed=[7], unlisted=6), stage.lease)
+        (told,) = [
+            e for e in await stage.events((await plan.info()).session_id or "") if isinstance(e, RecallMissed)
+        ]
 
         assert (told.count, len(await plan.rows())) == (7, 1)
 
@@ -172,7 +175,8 @@ class FiringCases(Cases):
         plan = await planned(stage, await stage.open(), policy=RecallPolicy(max_runs=2))
         await plan.fire(1, 2, 3)
 
-        assert (plan.info.status, plan.info.reason, plan.info.runs, plan.info.next_at) == (
+        info = await plan.info()
+        assert (info.status, info.reason, info.runs, info.next_at) == (
             "done",
             "finished",
             2,
@@ -188,21 +192,23 @@ class FiringCases(Cases):
         await plan.fire(1, 2, 3)
 
         assert [row.state for row in await plan.rows()] == ["admitted", "skipped", "skipped"]
-        assert (plan.info.status, plan.info.runs) == ("active", 1)
+        info = await plan.info()
+        assert (info.status, info.runs) == ("active", 1)
 
     async def test_what_was_skipped_does_not_count_as_a_run(self, stage: Stage) -> None:
         plan, run_id = await busy(stage, RecallPolicy(max_runs=1, overlap=Overlap.SKIP))
         await plan.fire(1)
         await stage.settle(run_id)
-        still = plan.info.status
+        still = (await plan.info()).status
         await plan.fire(2)
 
-        assert (still, plan.info.status, plan.info.runs) == ("active", "done", 1)
+        info = await plan.info()
+        assert (still, info.status, info.runs) == ("active", "done", 1)
 
     async def test_a_busy_session_defers_it_and_says_so(self, stage: Stage) -> None:
         plan, run_id = await busy(stage)
         wake = await plan.fire(1)
-        session_id = plan.info.session_id or ""
+        session_id = (await plan.info()).session_id or ""
         told = [e for e in await stage.events(session_id) if isinstance(e, RecallDeferred)]
 
         due_at = timestamp(instant(1))
@@ -221,32 +227,35 @@ class FiringCases(Cases):
         wake = await plan.fire(1)
 
         assert (wake.starts, wake.backlog) == ((), 1)
-        assert await stage.types(plan.info.session_id or "", 2) == ["recall.fired", "message.admitted"]
+        assert await stage.types((await plan.info()).session_id or "", 2) == [
+            "recall.fired",
+            "message.admitted",
+        ]
 
     @pytest.mark.parametrize("how", ["run", "held"])
     async def test_one_that_may_not_overlap_is_skipped_with_the_reason(self, stage: Stage, how: str) -> None:
         plan, run_id = await busy(stage, SKIP)
-        session_id = plan.info.session_id or ""
+        session_id = (await plan.info()).session_id or ""
         if how == "held":
             await stage.send(session_id, "later")
             await stage.hold(session_id)
         await plan.fire(1)
 
-        assert (await plan.told(), plan.info.failures) == ([("skipped", "overlap", None)], 0)
+        assert (await plan.told(), (await plan.info()).failures) == ([("skipped", "overlap", None)], 0)
         assert (await stage.events(session_id))[-1] == RecallSkipped(
             schedule_id=plan.id,
             occurrence=plan.occurrence(1),
             due_at=timestamp(instant(1)),
             reason="overlap",
         )
-        assert (stage.run(run_id).status, stage.info(session_id).queue_held) == (
+        assert ((await stage.run(run_id)).status, (await stage.info(session_id)).queue_held) == (
             ("running", False) if how == "run" else ("cancelled", True)
         )
 
     async def test_for_an_agent_each_opens_a_session_of_its_own(self, stage: Stage) -> None:
         plan = await planned(stage)
         (one,), (other,) = (await plan.fire(1)).starts, (await plan.fire(2)).starts
-        info = stage.info(one.session_id)
+        info = await stage.info(one.session_id)
 
         assert one.session_id != other.session_id
         assert (info.owner, info.tenant, info.labels, info.agent) == (
@@ -260,15 +269,16 @@ class FiringCases(Cases):
     async def test_a_refusal_leaves_nothing_but_the_reason(self, stages: Stages) -> None:
         stage = await stages.open(Limits(open_sessions=1, queued_messages_per_session=1))
         plan, _ = await busy(stage)
-        await stage.send(plan.info.session_id or "", "waits")
+        await stage.send((await plan.info()).session_id or "", "waits")
         other = await planned(stage)
-        head = stage.info(plan.info.session_id or "").head_seq
+        head = (await stage.info((await plan.info()).session_id or "")).head_seq
         await plan.fire(1)
         await other.fire(1)
 
         assert await plan.told() == await other.told() == [("skipped", "capacity", None)]
-        assert (plan.info.failures, other.info.failures, plan.info.runs) == (1, 1, 0)
-        assert await stage.types(plan.info.session_id or "", head) == ["recall.skipped"]
+        info = await plan.info()
+        assert (info.failures, (await other.info()).failures, info.runs) == (1, 1, 0)
+        assert await stage.types((await plan.info()).session_id or "", head) == ["recall.skipped"]
         assert (await stage.store.figures()).sessions == 1
 
     async def test_an_agent_that_is_not_hosted_any_more_gets_no_session(
@@ -278,16 +288,20 @@ class FiringCases(Cases):
         again = Plan(await stages.restart(stage, agents=[]), plan.id)
         await again.fire(1)
 
-        assert (await again.told(), again.info.failures) == ([("skipped", "unknown_agent", None)], 1)
+        assert (await again.told(), (await again.info()).failures) == (
+            [("skipped", "unknown_agent", None)],
+            1,
+        )
         assert (await again.stage.store.figures()).sessions == 0
 
     async def test_a_closed_session_pauses_what_is_scheduled_in_it(self, stage: Stage) -> None:
         plan = await planned(stage, await stage.open())
-        session_id = plan.info.session_id or ""
+        session_id = (await plan.info()).session_id or ""
         await stage.store.close_session(stage.stamp(), session_id, CloseSession())
         await plan.fire(1)
 
-        assert (await plan.told(), plan.info.status, plan.info.reason) == (
+        info = await plan.info()
+        assert (await plan.told(), info.status, info.reason) == (
             [("skipped", "session_closed", None)],
             "paused",
             "session_closed",
@@ -297,15 +311,15 @@ class FiringCases(Cases):
     async def test_the_oldest_are_forgotten_but_never_one_that_is_to_be_tried_again(
         self, stage: Stage, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("tenure.stores.sqlite.acts.recalls.KEPT", 2, raising=False)
-        monkeypatch.setattr("tenure.stores.sqlite.acts.recalls.TRIM_EVERY", 1, raising=False)
+        monkeypatch.setattr("tenure.stores.relational.acts.recalls.KEPT", 2, raising=False)
+        monkeypatch.setattr("tenure.stores.relational.acts.recalls.TRIM_EVERY", 1, raising=False)
         plan = await planned(stage, await stage.open(), policy=RecallPolicy(retries=1))
         await stage.settle((await plan.start()).run_id, FAILED)
         for n in range(2, 6):
             await stage.settle((await plan.start(n)).run_id)
         kept = [row.id for row in await plan.rows()]
 
-        assert (kept[0], kept[-1], plan.info.runs) == (plan.occurrence(1), plan.occurrence(5), 5)
+        assert (kept[0], kept[-1], (await plan.info()).runs) == (plan.occurrence(1), plan.occurrence(5), 5)
 
     async def test_pages_hold_each_occurrence_once_while_others_come(self, stage: Stage) -> None:
         plan = await planned(stage, await stage.open())
@@ -345,12 +359,16 @@ class RightsCases(Cases):
         await maker.leave(stage)
         await plan.fire(1)
 
-        assert (await plan.told(), plan.info.status, plan.info.reason) == (
+        info = await plan.info()
+        assert (await plan.told(), info.status, info.reason) == (
             [("skipped", "principal_gone", None)],
             "paused",
             "principal_gone",
         )
-        assert await stage.types(plan.info.session_id or "", 2) == ["recall.skipped", "recall.changed"]
+        assert await stage.types((await plan.info()).session_id or "", 2) == [
+            "recall.skipped",
+            "recall.changed",
+        ]
         with pytest.raises(TenureError) as caught:
             await plan.trigger()
         assert caught.value.code is Code.CONFLICT
@@ -366,7 +384,10 @@ class RightsCases(Cases):
         await maker.leave(stage)
         await stage.settle(run_id)
 
-        assert (await plan.told(), plan.info.reason) == ([("admitted", None, "withdrawn")], "principal_gone")
+        assert (await plan.told(), (await plan.info()).reason) == (
+            [("admitted", None, "withdrawn")],
+            "principal_gone",
+        )
 
     async def test_a_recall_that_waits_for_a_slot_does_not_outlive_the_rights_of_its_maker(
         self, stages: Stages
@@ -380,8 +401,9 @@ class RightsCases(Cases):
         wake = await stage.claim()
 
         assert (wake.starts, wake.backlog, await plan.told()) == ((), 0, [("admitted", None, "cancelled")])
-        assert (plan.info.status, plan.info.reason) == ("paused", "principal_gone")
-        assert await stage.types(plan.info.session_id or "", 4) == [
+        info = await plan.info()
+        assert (info.status, info.reason) == ("paused", "principal_gone")
+        assert await stage.types((await plan.info()).session_id or "", 4) == [
             "message.withdrawn",
             "recall.changed",
             "run.finished",
@@ -397,7 +419,8 @@ class RightsCases(Cases):
         await maker.leave(stage)
         await plan.fire(1)
 
-        assert (await plan.told(), plan.info.status, plan.info.reason) == (
+        info = await plan.info()
+        assert (await plan.told(), info.status, info.reason) == (
             [("skipped", "forbidden", None)],
             "paused",
             "forbidden",
@@ -427,7 +450,8 @@ class AskedCases(Cases):
 
         assert (answer.value.manual, answer.value.reason, answer.value.state) == (True, "asked", "admitted")
         assert (answer.value.message_id, answer.value.attempts) == (wake.starts[0].message_id, 1)
-        assert (plan.info.runs, plan.info.status, plan.info.next_at) == (
+        info = await plan.info()
+        assert (info.runs, info.status, info.next_at) == (
             0,
             "active",
             timestamp(instant(1)),
@@ -455,7 +479,7 @@ class AskedCases(Cases):
 
     async def test_a_refusal_is_the_askers_and_leaves_no_row(self, stage: Stage) -> None:
         plan = await planned(stage, await stage.open())
-        await stage.store.close_session(stage.stamp(), plan.info.session_id or "", CloseSession())
+        await stage.store.close_session(stage.stamp(), (await plan.info()).session_id or "", CloseSession())
         with pytest.raises(TenureError) as caught:
             await plan.trigger()
 

@@ -44,7 +44,7 @@ class OutcomeCases(Cases):
         (row,) = await plan.rows()
 
         assert (row.outcome, row.run_id, row.retry_at) == (verdict, start.run_id, None)
-        assert plan.info.failures == int(verdict is not COMPLETED)
+        assert (await plan.info()).failures == int(verdict is not COMPLETED)
 
     async def test_one_that_was_stopped_is_neither_a_failure_nor_tried_again(self, stage: Stage) -> None:
         plan = await planned(stage, await stage.open(), policy=AGAIN)
@@ -52,8 +52,8 @@ class OutcomeCases(Cases):
         await stage.interrupt(start.session_id)
         await stage.settle(start.run_id, RunState.CANCELLED)
 
-        assert (await plan.told(), plan.info.failures) == ([("admitted", None, "cancelled")], 0)
-        assert plan.acts.due(instant(0), instant(99), 9).retries == []
+        assert (await plan.told(), (await plan.info()).failures) == ([("admitted", None, "cancelled")], 0)
+        assert (await plan.acts.due(instant(0), instant(99), 9)).retries == []
 
     async def test_one_whose_host_was_lost_for_good_is_lost(self, stages: Stages, stage: Stage) -> None:
         plan = await planned(stage, await stage.open())
@@ -68,14 +68,17 @@ class OutcomeCases(Cases):
     async def test_a_failed_one_says_when_it_is_tried_again(self, stage: Stage) -> None:
         plan = await failed_once(stage)
         (row,) = await plan.rows()
-        session_id = plan.info.session_id or ""
+        session_id = (await plan.info()).session_id or ""
 
         assert row.retry_at is not None
         assert (await stage.events(session_id))[-1] == RecallRetrying(
             schedule_id=plan.id, occurrence=plan.occurrence(1), attempt=2, retry_at=row.retry_at
         )
-        assert plan.acts.due(instant(0), instant(99), 9).retries == [(plan.occurrence(1), 1)]
-        assert (plan.info.failures, plan.acts.next_at()) == (0, stage.at() - 1_000 + 30 * SECOND)
+        assert (await plan.acts.due(instant(0), instant(99), 9)).retries == [(plan.occurrence(1), 1)]
+        assert ((await plan.info()).failures, await plan.acts.next_at()) == (
+            0,
+            stage.at() - 1_000 + 30 * SECOND,
+        )
 
     async def test_a_second_try_is_a_message_of_the_same_occurrence(self, stage: Stage) -> None:
         plan = await failed_once(stage)
@@ -91,7 +94,8 @@ class OutcomeCases(Cases):
             "completed",
             None,
         )
-        assert (len(fired), plan.info.runs, plan.info.failures) == (1, 1, 0)
+        info = await plan.info()
+        assert (len(fired), info.runs, info.failures) == (1, 1, 0)
         assert start.origin.recall is not None
         assert start.origin.recall.occurrence == plan.occurrence(1)
 
@@ -106,7 +110,7 @@ class OutcomeCases(Cases):
         (start,) = (await plan.retry()).starts
         await stage.settle(start.run_id, FAILED)
 
-        assert ((await plan.rows())[0].retry_at, plan.info.failures) == (None, 1)
+        assert ((await plan.rows())[0].retry_at, (await plan.info()).failures) == (None, 1)
 
     @pytest.mark.parametrize("signal", [ScheduleSignal.PAUSE, ScheduleSignal.CANCEL])
     async def test_what_rests_or_is_over_tries_nothing_again(
@@ -118,7 +122,7 @@ class OutcomeCases(Cases):
         await running.turn(signal)
         await stage.settle(start.run_id, FAILED)
 
-        assert waiting.acts.due(instant(0), instant(99), 9).retries == []
+        assert (await waiting.acts.due(instant(0), instant(99), 9)).retries == []
         assert (await waiting.retry()).starts == ()
         assert await waiting.told() == await running.told() == [("admitted", None, "failed")]
 
@@ -127,7 +131,7 @@ class OutcomeCases(Cases):
         (start,) = (await plan.fire(1, follows=None)).starts
         await stage.settle(start.run_id, FAILED)
 
-        assert (plan.info.status, len((await plan.retry()).starts)) == ("done", 1)
+        assert ((await plan.info()).status, len((await plan.retry()).starts)) == ("done", 1)
 
     @pytest.mark.parametrize("gone", ["closed", "deleted"])
     async def test_a_try_that_is_refused_is_the_last(self, stage: Stage, gone: str) -> None:
@@ -141,21 +145,25 @@ class OutcomeCases(Cases):
         await plan.retry()
 
         assert await plan.told() == [("admitted", None, "failed")]
-        assert (plan.info.failures, plan.acts.due(instant(0), instant(99), 9).retries) == (1, [])
+        assert ((await plan.info()).failures, (await plan.acts.due(instant(0), instant(99), 9)).retries) == (
+            1,
+            [],
+        )
 
     async def test_after_so_many_failures_in_a_row_it_is_paused_with_the_reason(self, stage: Stage) -> None:
         plan = await planned(stage, await stage.open(), policy=RecallPolicy(pause_after_failures=2))
         verdicts = [FAILED, COMPLETED, FAILED, FAILED]
         for n, verdict in enumerate(verdicts, 1):
-            assert plan.info.status == "active"
+            assert (await plan.info()).status == "active"
             await stage.settle((await plan.start(n)).run_id, verdict)
 
-        assert (plan.info.status, plan.info.reason, plan.info.failures) == ("paused", "failures", 2)
-        assert (await stage.events(plan.info.session_id or ""))[-1] == RecallChanged(
+        info = await plan.info()
+        assert (info.status, info.reason, info.failures) == ("paused", "failures", 2)
+        assert (await stage.events((await plan.info()).session_id or ""))[-1] == RecallChanged(
             schedule_id=plan.id, status="paused", by="host", reason="failures"
         )
         await plan.turn(ScheduleSignal.RESUME)
-        assert plan.info.failures == 0
+        assert (await plan.info()).failures == 0
 
     async def test_a_failed_run_that_somebody_tries_again_gives_the_occurrence_its_new_outcome(
         self, stage: Stage
@@ -165,7 +173,7 @@ class OutcomeCases(Cases):
         run_id = stage.ids.new("run_")
         await stage.store.retry_run(stage.stamp(), row.run_id or "", RetryRun(), stage.lease, run_id)
         meanwhile = await plan.told()
-        retries = plan.acts.due(instant(0), instant(99), 9).retries
+        retries = (await plan.acts.due(instant(0), instant(99), 9)).retries
         await stage.settle(run_id)
         (row,) = await plan.rows()
 
@@ -189,7 +197,10 @@ class SessionOfRecallCases(Cases):
             stage.ids.new("run_"),
         )
 
-        assert (await plan.told(), plan.info.status) == ([("admitted", None, "withdrawn")], "active")
+        assert (await plan.told(), (await plan.info()).status) == (
+            [("admitted", None, "withdrawn")],
+            "active",
+        )
         assert (await stage.settle(run_id)).wake.starts == ()
 
     async def test_one_that_waits_may_be_edited_and_the_schedule_says_the_same_on(self, stage: Stage) -> None:
@@ -198,7 +209,7 @@ class SessionOfRecallCases(Cases):
         await change(stage, plan, ChangeMessage(content="Only the roses"))
         (start,) = (await stage.settle(run_id)).wake.starts
 
-        assert (start.content, plan.info.message) == ("Only the roses", SAID)
+        assert (start.content, (await plan.info()).message) == ("Only the roses", SAID)
 
     async def test_nobody_else_and_no_weaker_key_changes_what_one_that_waits_says(self, stage: Stage) -> None:
         start = await stage.begin()
@@ -230,7 +241,9 @@ class SessionOfRecallCases(Cases):
     ) -> None:
         plan, run_id = await busy(stage)
         await plan.fire(1)
-        await stage.send(plan.info.session_id or "", SendMessage(content="and now?", when_busy=policy))
+        await stage.send(
+            (await plan.info()).session_id or "", SendMessage(content="and now?", when_busy=policy)
+        )
         (start,) = (await stage.settle(run_id)).wake.starts
         (next_start,) = (await stage.settle(start.run_id)).wake.starts
 
@@ -267,7 +280,7 @@ class SessionOfRecallCases(Cases):
         page = await stage.store.transcript(child, None, 10)
 
         assert [item.message_id for item in page.data] == [start.message_id]
-        assert (await plan.rows())[0].session_id == plan.info.session_id == start.session_id
+        assert (await plan.rows())[0].session_id == (await plan.info()).session_id == start.session_id
 
     async def test_a_session_that_goes_leaves_the_row_of_an_agents_occurrence(self, stage: Stage) -> None:
         plan = await planned(stage)
@@ -278,17 +291,22 @@ class SessionOfRecallCases(Cases):
         (row,) = await plan.rows()
         other = await stage.open(ask=OpenSession(agent="greeter"))
 
-        assert (row.session_id, row.outcome, plan.info.status) == (start.session_id, "cancelled", "active")
+        assert (row.session_id, row.outcome, (await plan.info()).status) == (
+            start.session_id,
+            "cancelled",
+            "active",
+        )
         assert (await stage.send(other)).start.origin.recall is None
 
     async def test_what_is_scheduled_ends_with_its_session_and_says_so(self, stage: Stage) -> None:
         plan = await failed_once(stage)
-        session_id = plan.info.session_id or ""
+        session_id = (await plan.info()).session_id or ""
         await stage.store.delete_session(stage.stamp(), session_id)
 
-        assert (plan.info.status, plan.info.reason) == ("cancelled", "session_deleted")
-        assert plan.acts.due(instant(0), instant(99), 9) == ([], [])
-        assert plan.acts.next_at() is None
+        info = await plan.info()
+        assert (info.status, info.reason) == ("cancelled", "session_deleted")
+        assert await plan.acts.due(instant(0), instant(99), 9) == ([], [])
+        assert await plan.acts.next_at() is None
 
 
 async def change(stage: Stage, plan: Plan, ask: ChangeMessage, by: Principal = ADA) -> None:

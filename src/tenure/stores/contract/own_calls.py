@@ -34,7 +34,7 @@ class OwnCallCases(Cases):
     async def test_a_person_is_told_that_the_agent_makes_the_call(self, stage: Stage) -> None:
         calls = await calls_of(stage)
         approval_id = await calls.ask(own=True)
-        info = approval(stage, approval_id)
+        info = await approval(stage, approval_id)
 
         assert (info.own, info.tool, info.arguments) == (True, "mail", MAIL)
         assert (await of_calls(stage, calls.start.session_id)) == [
@@ -91,8 +91,8 @@ class OwnCallCases(Cases):
         told = [await again.intend(asks=True, own=True), await again.intend("pay", asks=True, own=True)]
 
         assert [(one.step, one.call_id, one.status) for one in told] == [
-            (Step.EXECUTE, approval(stage, yes).call_id, None),
-            (Step.REPLAY, approval(stage, no).call_id, "denied"),
+            (Step.EXECUTE, (await approval(stage, yes)).call_id, None),
+            (Step.REPLAY, (await approval(stage, no)).call_id, "denied"),
         ]
 
     @pytest.mark.sources("P4", "P7")
@@ -100,7 +100,7 @@ class OwnCallCases(Cases):
         self, stages: Stages, stage: Stage
     ) -> None:
         first = await calls_of(stage)
-        asked = approval(stage, await first.ask(own=True))
+        asked = await approval(stage, await first.ask(own=True))
         await decide(stage, asked.id)
         await first.dispatch(asked.call_id)
         await first.answer(asked.call_id, "sent")
@@ -112,7 +112,7 @@ class OwnCallCases(Cases):
         anew = await again.intend(asks=True, own=True)
 
         assert anew.approval_id is not None
-        info = approval(stage, anew.approval_id)
+        info = await approval(stage, anew.approval_id)
         assert (anew.step, info.reason, info.done) == (Step.ASK, CHANGED, (asked.call_id,))
 
 
@@ -123,12 +123,12 @@ class CheckpointCases(Cases):
         calls = await calls_of(stage)
         session_id, run_id = calls.start.session_id, calls.start.run_id
         checkpoints = stage.store.checkpoints
-        assert (await checkpoints.of_run(session_id, run_id), checkpoints.asked(run_id)) == (None, ())
+        assert (await checkpoints.of_run(session_id, run_id), await checkpoints.asked(run_id)) == (None, ())
         await checkpoints.save(stage.lease, calls.caller(), b"one", ())
         await checkpoints.save(stage.lease, calls.caller(), b"two", KNOWN)
 
         assert await checkpoints.of_run(session_id, run_id) == b"two"
-        assert checkpoints.asked(run_id) == KNOWN
+        assert await checkpoints.asked(run_id) == KNOWN
         assert await checkpoints.latest(session_id) == Checkpoint(run_id, b"two")
 
     @pytest.mark.sources("P5")
@@ -180,7 +180,7 @@ class CheckpointCases(Cases):
             pass
 
         assert await stage.store.checkpoints.of_run(calls.start.session_id, calls.start.run_id) is None
-        assert stage.store.checkpoints.asked(calls.start.run_id) == ()
+        assert await stage.store.checkpoints.asked(calls.start.run_id) == ()
 
     async def test_a_run_that_resumes_owes_nobody_the_calls_that_it_knows(self, stages: Stages) -> None:
         stage = await stages.open(agents=[RESUMING])
@@ -196,7 +196,7 @@ class CheckpointCases(Cases):
         told = await again.intend("pay", asks=True, own=True)
         other = await again.intend("call", {"to": "eve"})
 
-        assert (told.step, told.call_id) == (Step.EXECUTE, approval(stage, approval_id).call_id)
+        assert (told.step, told.call_id) == (Step.EXECUTE, (await approval(stage, approval_id)).call_id)
         assert other.step is Step.EXECUTE
 
     @pytest.mark.parametrize("decision", list(Answering))

@@ -82,7 +82,7 @@ class PolicyCases(Cases):
 
     async def test_interrupt_stops_the_run_and_stands_at_the_front(self, stage: Stage) -> None:
         start = await busy(stage, "one", "two")
-        after = stage.info(start.session_id).head_seq
+        after = (await stage.info(start.session_id)).head_seq
         sent = await stage.send(start.session_id, said("now", BusyPolicy.INTERRUPT))
 
         assert sent.receipt == MessageReceipt(
@@ -131,7 +131,7 @@ class PolicyCases(Cases):
             with pytest.raises(TenureError) as caught:
                 await stage.send(start.session_id, said("now", policy), by=ADA)
             assert refusal(caught) == (Code.FORBIDDEN, {"run_id": start.run_id})
-        assert stage.run(start.run_id).status == "running"
+        assert (await stage.run(start.run_id)).status == "running"
 
     async def test_an_operator_may_interrupt_anybodys_run(self, stage: Stage) -> None:
         await stage.key(OPERATOR)
@@ -158,7 +158,7 @@ class PolicyCases(Cases):
     async def test_latest_withdraws_what_the_same_author_had_waiting(self, stage: Stage) -> None:
         start = await busy(stage, "one", "two")
         await stage.send(start.session_id, "of Bob", by=BOB)
-        after = stage.info(start.session_id).head_seq
+        after = (await stage.info(start.session_id)).head_seq
         sent = await stage.send(start.session_id, said("last word", BusyPolicy.LATEST))
 
         gone = (await stage.events(start.session_id, after))[:-1]
@@ -182,7 +182,7 @@ class PolicyCases(Cases):
     async def test_merge_joins_the_authors_last_waiting_message(self, stage: Stage) -> None:
         start = await busy(stage, "one")
         first = (await stage.store.transcript(start.session_id, None, 10)).waiting[0].message_id
-        after = stage.info(start.session_id).head_seq
+        after = (await stage.info(start.session_id)).head_seq
         sent = await stage.send(start.session_id, said("two", BusyPolicy.MERGE))
 
         assert (sent.receipt.disposition, sent.receipt.into, sent.receipt.run_id) == ("merged", first, None)
@@ -230,7 +230,7 @@ class PolicyCases(Cases):
     async def test_the_next_message_releases_a_held_queue_first_in_first_out(self, stage: Stage) -> None:
         start = await busy(stage, "one")
         await stage.hold(start.session_id)
-        after = stage.info(start.session_id).head_seq
+        after = (await stage.info(start.session_id)).head_seq
         sent = await stage.send(start.session_id, said("two", BusyPolicy.QUEUE))
         events = await stage.events(start.session_id, after)
         assert events[0] == QueueReleased(by="ada")
@@ -260,7 +260,7 @@ class ReductionCases(Cases):
         await stage.store.revoke_key(stage.stamp(ADMIN), strong)
 
         reduced = (await stage.events(start.session_id))[-1]
-        left = stage.run(start.run_id)
+        left = await stage.run(start.run_id)
         assert reduced == GrantReduced(
             run_id=start.run_id, removed=("tool:pay",), digest=grant_digest(left.grant)
         )
@@ -272,7 +272,7 @@ class ReductionCases(Cases):
         key = await stage.key(fay)
         start = await stage.begin(by=fay)
         await stage.store.revoke_key(stage.stamp(ADMIN), key)
-        assert stage.run(start.run_id).grant.names() == frozenset()
+        assert (await stage.run(start.run_id)).grant.names() == frozenset()
 
     async def test_a_run_that_waits_for_a_slot_begins_with_what_is_left(self, stages: Stages) -> None:
         stage = await stages.open(Limits(live_runs=1))
@@ -281,7 +281,7 @@ class ReductionCases(Cases):
         key = await stage.key(fay)
         sent = await stage.send(await stage.open(fay), "waits", by=fay)
         await stage.store.revoke_key(stage.stamp(ADMIN), key)
-        info = stage.run(sent.receipt.run_id or "")
+        info = await stage.run(sent.receipt.run_id or "")
         assert (info.grant.names(), info.grant_digest) == (frozenset(), grant_digest(info.grant))
 
     async def test_another_users_key_and_a_second_revocation_change_nothing(self, stage: Stage) -> None:
@@ -289,7 +289,7 @@ class ReductionCases(Cases):
         await stage.key(fay)
         other = await stage.key(person("gus"))
         start = await stage.begin(by=fay)
-        after = stage.info(start.session_id).head_seq
+        after = (await stage.info(start.session_id)).head_seq
         for _ in range(2):
             await stage.store.revoke_key(stage.stamp(ADMIN), other)
         assert await stage.events(start.session_id, after) == []
@@ -343,7 +343,7 @@ class SteeringCases(Cases):
         start = await busy(steerable, "queued")
         for text in ("one", "two"):
             await steerable.send(start.session_id, said(text, BusyPolicy.STEER))
-        after = steerable.info(start.session_id).head_seq
+        after = (await steerable.info(start.session_id)).head_seq
         assert await ended(steerable, start) == "one"
 
         events = await steerable.events(start.session_id, after)
@@ -368,7 +368,7 @@ class SteeringCases(Cases):
             ("Hello", start.run_id),
             ("shorter", start.run_id),
         ]
-        assert steerable.info(start.session_id).message_count == 2
+        assert (await steerable.info(start.session_id)).message_count == 2
 
     async def test_taken_steering_settles_with_its_run(self, steerable: Stage) -> None:
         start = await steerable.begin()
@@ -406,7 +406,7 @@ class SteeringCases(Cases):
         await steerable.send(start.session_id, said("one", BusyPolicy.STEER))
         await steerable.interrupt(start.session_id, InterruptRun())
         assert await ended(steerable, start, RunState.CANCELLED) is None
-        assert steerable.info(start.session_id).queue_held
+        assert (await steerable.info(start.session_id)).queue_held
         assert await waiting_texts(steerable, start.session_id) == ["one"]
 
     async def test_closing_withdraws_what_was_to_steer(self, steerable: Stage) -> None:

@@ -90,7 +90,7 @@ class QueueCases(Cases):
         session_id = await stage.open()
         sent = await stage.send(session_id, "pay", by=OPERATOR)
         await change(stage, session_id, sent.receipt.message_id, ChangeMessage(content="pay me"))
-        info = stage.run(sent.receipt.run_id or "")
+        info = await stage.run(sent.receipt.run_id or "")
         assert (info.grant.tool("pay"), info.grant.author.role) == (None, Role.MEMBER)
         assert info.grant_digest == grant_digest(info.grant)
 
@@ -131,7 +131,7 @@ class QueueCases(Cases):
         info = await change(stage, start.session_id, message_id, ChangeMessage(promote=True))
 
         assert info.state == "started"
-        assert not stage.info(start.session_id).queue_held
+        assert not (await stage.info(start.session_id)).queue_held
         assert await waiting_texts(stage, start.session_id) == ["one"]
 
     async def test_a_waiting_message_can_be_sent_to_the_live_run(self, stages: Stages) -> None:
@@ -251,7 +251,7 @@ class RetryCases(Cases):
         info = await stage.store.message(start.session_id, start.message_id)
         assert info is not None
         assert (info.state, info.run_id, info.outcome) == ("settled", again.run_id, "completed")
-        assert stage.info(start.session_id).message_count == 1
+        assert (await stage.info(start.session_id)).message_count == 1
 
     async def test_a_retry_that_waits_for_a_slot_can_be_stopped(self, stages: Stages) -> None:
         stage = await stages.open(Limits(live_runs=1))

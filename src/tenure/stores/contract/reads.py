@@ -157,7 +157,7 @@ class ReadCases(Cases):
         start = await stage.begin()
         (info,) = (await stage.store.sessions(EVERYTHING, None, 10)).data
 
-        assert info == stage.info(start.session_id)
+        assert info == await stage.info(start.session_id)
 
     async def test_a_list_shows_what_its_filter_asks_for(self, stage: Stage) -> None:
         mine = await stage.open(ADA, OpenSession(agent="greeter", labels={"a": "1", "b": "2"}))
@@ -202,7 +202,7 @@ class ReadCases(Cases):
             status: await self._listed(stage, SessionFilter("acme", None, status=status))
             for status in expected
         } == expected
-        assert {i: stage.info(i).status for i in (idle, running, queued, closed)} == {
+        assert {i: (await stage.info(i)).status for i in (idle, running, queued, closed)} == {
             idle: "idle",
             running: "running",
             queued: "running",
@@ -245,10 +245,10 @@ class ReadCases(Cases):
 
         listed = [info for page in pages for info in page.data]
         assert [info.id for info in listed] == runs[::-1]
-        assert listed == [stage.run(run_id) for run_id in runs[::-1]]
-        assert stage.store.ground_of_run(runs[0]) == Ground(start.session_id, "acme", "ada", "greeter")
-        assert stage.store.ground_of_run("run_0") is None
-        assert stage.store.run("run_0") is None
+        assert listed == [await stage.run(run_id) for run_id in runs[::-1]]
+        assert await stage.store.ground_of_run(runs[0]) == Ground(start.session_id, "acme", "ada", "greeter")
+        assert await stage.store.ground_of_run("run_0") is None
+        assert await stage.store.run("run_0") is None
 
     async def test_every_session_is_walked_once_for_the_checker(self, stage: Stage) -> None:
         opened = sorted([await stage.open() for _ in range(7)])
@@ -271,7 +271,7 @@ class ReadCases(Cases):
         await stage.send(waiting)
         closed = await stage.open()
         await stage.store.close_session(stage.stamp(), closed, CloseSession())
-        heads = sum(stage.store.head(session_id) for session_id in stage.sessions)
+        heads = sum([await stage.store.head(session_id) for session_id in stage.sessions])
 
         assert await stage.store.figures() == Figures(
             sessions=4, open_sessions=3, live_runs=2, queued_runs=1, events=heads

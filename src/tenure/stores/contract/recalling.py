@@ -81,17 +81,15 @@ class Plan:
 
     # --- what can be seen
 
-    @property
-    def info(self) -> ScheduleInfo:
+    async def info(self) -> ScheduleInfo:
         """The schedule as readers see it."""
-        info = self.acts.get(self.id)
+        info = await self.acts.get(self.id)
         assert info is not None
         return info
 
-    @property
-    def version(self) -> int:
+    async def version(self) -> int:
         """Where it stands."""
-        standing = self.acts.standing(self.id)
+        standing = await self.acts.standing(self.id)
         assert standing is not None
         return standing.version
 
@@ -110,7 +108,7 @@ class Plan:
 
     # --- what is done to it
 
-    def firing(
+    async def firing(
         self,
         *came: int,
         missed: Sequence[int] = (),
@@ -128,7 +126,7 @@ class Plan:
         following = None if behind is None else instant(behind)
         return Firing(
             schedule_id=self.id,
-            version=self.version if version is None else version,
+            version=await self.version() if version is None else version,
             at=self.stage.at(),
             judged=tuple(judged),
             fresh=tuple(fresh(self.stage) for _ in came),
@@ -146,7 +144,7 @@ class Plan:
         here: bool = True,
     ) -> Wake:
         """Fire these instants."""
-        firing = self.firing(*came, missed=missed, follows=follows, version=version)
+        firing = await self.firing(*came, missed=missed, follows=follows, version=version)
         wake = await self.acts.fire(firing, self.stage.lease if here else None)
         await self._note_sessions()
         return wake
@@ -177,7 +175,7 @@ class Plan:
         """Change what it says, when it comes next, and its policy."""
         following = None if follows is None else instant(follows)
         revision = Revision(
-            version=self.version if version is None else version,
+            version=await self.version() if version is None else version,
             name="renamed",
             kind=RecallKind.TASK,
             message=message,

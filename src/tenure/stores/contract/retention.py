@@ -49,7 +49,7 @@ async def models(stage: Stage, session_id: str) -> tuple[SessionInfo, Transcript
     """Everything that readers are told of a session."""
     runs = await stage.store.runs(session_id, None, 100)
     return (
-        stage.info(session_id),
+        await stage.info(session_id),
         await stage.store.transcript(session_id, None, 1_000),
         list(runs.data),
     )
@@ -69,7 +69,7 @@ class RetentionCases(Cases):
 
         assert went == first - 1 > 1_000
         assert await models(stage, session) == before
-        assert stage.info(session).head_seq - first + 1 >= KEPT
+        assert (await stage.info(session)).head_seq - first + 1 >= KEPT
 
     @pytest.mark.sources("A14")
     async def test_a_reader_is_told_what_is_gone_and_goes_on_behind_it(self, stage: Stage) -> None:
@@ -91,7 +91,7 @@ class RetentionCases(Cases):
     async def test_what_is_young_stays(self, stage: Stage) -> None:
         session = await stage.open()
         await turn(stage, session, 1_200)
-        old = stage.info(session).head_seq
+        old = (await stage.info(session)).head_seq
         stage.pass_time(2 * A_DAY)
         await turn(stage, session, 1_200)
 
@@ -106,14 +106,14 @@ class RetentionCases(Cases):
         await retire(stage)
 
         assert await first_stored(stage, short) == 1
-        assert stage.info(long).head_seq - await first_stored(stage, long) + 1 >= KEPT
+        assert (await stage.info(long)).head_seq - await first_stored(stage, long) + 1 >= KEPT
 
     @pytest.mark.parametrize("lost", [False, True])
     async def test_nothing_of_a_live_run_goes(self, stages: Stages, *, lost: bool) -> None:
         stage = await stages.open()
         session = await stage.open()
         await turn(stage, session, 50)
-        since = stage.info(session).head_seq
+        since = (await stage.info(session)).head_seq
         await turn(stage, session, 2_000, ends=False)
         stage.pass_time(2 * A_DAY)
         if lost:
@@ -132,7 +132,7 @@ class RetentionCases(Cases):
             stage.pass_time(2 * A_DAY)
             await retire(stage)
             firsts.append(await first_stored(stage, session))
-            assert stage.run(run).status == "completed"
+            assert (await stage.run(run)).status == "completed"
             await stage.check()
         again = await stages.restart(stage)
 
@@ -142,7 +142,7 @@ class RetentionCases(Cases):
     async def test_what_a_fork_still_needs_stays_and_a_fork_of_the_rest_is_whole(self, stage: Stage) -> None:
         parent = await stage.open()
         await turn(stage, parent, 300)
-        cut = stage.info(parent).head_seq
+        cut = (await stage.info(parent)).head_seq
         child = await fork(stage, parent, cut)
         await turn(stage, parent, 2_500)
         stage.pass_time(2 * A_DAY)
@@ -151,7 +151,7 @@ class RetentionCases(Cases):
         await turn(stage, child, 1_500)
         stage.pass_time(2 * A_DAY)
         await retire(stage)
-        later = await fork(stage, parent, stage.info(parent).head_seq)
+        later = await fork(stage, parent, (await stage.info(parent)).head_seq)
 
         assert held == 1
         assert await first_stored(stage, parent) > cut

@@ -39,7 +39,7 @@ async def brought(stage: Stage, state: ScheduleState) -> Plan:
             await plan.fire(missed=[1], follows=None)
         case ScheduleState.CANCELLED:
             await plan.turn(ScheduleSignal.CANCEL)
-    assert plan.info.status == state
+    assert (await plan.info()).status == state
     return plan
 
 
@@ -58,7 +58,7 @@ class MakingCases(Cases):
         stamp = stage.stamp()
         made = (await stage.store.schedules.create(stamp, new)).value
 
-        assert made == stage.store.schedules.get(new.schedule_id)
+        assert made == await stage.store.schedules.get(new.schedule_id)
         assert made == ScheduleInfo(
             id=new.schedule_id,
             session_id=session_id,
@@ -172,7 +172,7 @@ class MakingCases(Cases):
             await planned(stage)
         await planned(stage, by=BOB)
 
-        assert (plan.info.status, caught.value.code) == ("active", Code.CAPACITY)
+        assert ((await plan.info()).status, caught.value.code) == ("active", Code.CAPACITY)
 
     async def test_a_done_one_that_is_deleted_makes_no_second_room(self, stages: Stages) -> None:
         stage = await stages.open(Limits(schedules_per_user=1))
@@ -195,8 +195,8 @@ class MadeByRunCases(Cases):
         plan = await planned(stage, start.session_id, maker=maker_of(stage, start.run_id))
         (entry,) = [r for r in await stage.journal(start.session_id) if isinstance(r.event, RecallScheduled)]
 
-        assert (plan.info.made_by, entry.run_id) == (start.run_id, start.run_id)
-        assert stage.store.schedules.cap(plan.id) == start.grant
+        assert ((await plan.info()).made_by, entry.run_id) == (start.run_id, start.run_id)
+        assert await stage.store.schedules.cap(plan.id) == start.grant
 
     async def test_its_runs_get_no_more_than_that_run_had_though_the_policy_has_grown(
         self, stages: Stages, stage: Stage
@@ -282,30 +282,31 @@ class ChangingCases(Cases):
             await self._check(await brought(stage, state), state, act)
 
     async def _check(self, plan: Plan, state: ScheduleState, act: str) -> None:
-        before, rows = plan.info, await plan.told()
+        before, rows = await plan.info(), await plan.told()
         after = _ALLOWED[act].get(state)
         if after is None:
             with pytest.raises(TenureError) as caught:
                 await _do(plan, act)
-            assert (caught.value.code, plan.info, await plan.told()) == (Code.CONFLICT, before, rows)
+            assert (caught.value.code, await plan.info(), await plan.told()) == (Code.CONFLICT, before, rows)
         else:
             await _do(plan, act)
             admits = act == "trigger" or (act, state) == ("fire", ScheduleState.ACTIVE)
-            assert (plan.info.status, len(await plan.told()) - len(rows)) == (after, int(admits))
+            assert ((await plan.info()).status, len(await plan.told()) - len(rows)) == (after, int(admits))
 
     @pytest.mark.parametrize("signal", list(ScheduleSignal)[:2])
     async def test_what_is_so_already_is_not_told_again(self, stage: Stage, signal: ScheduleSignal) -> None:
         plan = await brought(stage, ScheduleState.PAUSED)
         await plan.turn(signal)
-        before, info = await stage.events(plan.info.session_id or ""), plan.info
+        info = await plan.info()
+        before = await stage.events(info.session_id or "")
         again = await plan.turn(signal)
 
-        assert (await stage.events(plan.info.session_id or ""), again) == (before, info)
+        assert (await stage.events((await plan.info()).session_id or ""), again) == (before, info)
 
     async def test_a_pause_and_what_goes_on_are_told_with_who_did_it(self, stage: Stage) -> None:
         plan = await planned(stage, await stage.open())
         await plan.turn(ScheduleSignal.PAUSE)
-        paused = plan.info
+        paused = await plan.info()
         await plan.turn(ScheduleSignal.RESUME, BOB)
         await plan.turn(ScheduleSignal.CANCEL)
 
@@ -313,7 +314,7 @@ class ChangingCases(Cases):
             return RecallChanged(schedule_id=plan.id, status=status, by=by, reason="asked", next_at=next_at)
 
         assert (paused.status, paused.reason, paused.next_at) == ("paused", "asked", None)
-        assert (await stage.events(plan.info.session_id or ""))[2:] == [
+        assert (await stage.events((await plan.info()).session_id or ""))[2:] == [
             told("paused", "ada"),
             told("active", "bob", timestamp(instant(1))),
             told("cancelled", "ada"),
@@ -324,9 +325,9 @@ class ChangingCases(Cases):
     ) -> None:
         plan = await planned(stage)
         await plan.turn(ScheduleSignal.PAUSE)
-        resting = stage.store.schedules.standing(plan.id)
+        resting = await stage.store.schedules.standing(plan.id)
         await plan.turn(ScheduleSignal.RESUME)
-        standing = stage.store.schedules.standing(plan.id)
+        standing = await stage.store.schedules.standing(plan.id)
 
         assert resting is not None and standing is not None
         assert (resting.paused, standing.next_at) == (None, instant(1))
@@ -335,11 +336,11 @@ class ChangingCases(Cases):
 
     async def test_nothing_goes_on_in_a_closed_session(self, stage: Stage) -> None:
         plan = await brought(stage, ScheduleState.PAUSED)
-        await stage.store.close_session(stage.stamp(), plan.info.session_id or "", CloseSession())
+        await stage.store.close_session(stage.stamp(), (await plan.info()).session_id or "", CloseSession())
         with pytest.raises(TenureError) as caught:
             await plan.turn(ScheduleSignal.RESUME)
 
-        assert (caught.value.code, plan.info.status) == (Code.SESSION_CLOSED, "paused")
+        assert (caught.value.code, (await plan.info()).status) == (Code.SESSION_CLOSED, "paused")
 
     async def test_an_edit_says_what_comes_from_now_on(self, stage: Stage) -> None:
         plan = await planned(stage, await stage.open())
@@ -364,12 +365,12 @@ class ChangingCases(Cases):
     @pytest.mark.sources("P10")
     async def test_an_edit_of_a_schedule_that_fired_meanwhile_is_refused(self, stage: Stage) -> None:
         plan = await planned(stage)
-        seen = plan.version
+        seen = await plan.version()
         await plan.fire(1)
         with pytest.raises(TenureError) as caught:
             await plan.revise(version=seen)
 
-        assert (caught.value.code, plan.info.message) == (Code.STALE, SAID)
+        assert (caught.value.code, (await plan.info()).message) == (Code.STALE, SAID)
 
     @pytest.mark.sources("P10")
     @pytest.mark.parametrize("act", ["pause", "cancel", "revise"])
@@ -377,7 +378,7 @@ class ChangingCases(Cases):
         self, stage: Stage, act: str
     ) -> None:
         plan = await planned(stage, await stage.open())
-        firing = plan.firing(1)
+        firing = await plan.firing(1)
         await _do(plan, act)
         wake = await stage.store.schedules.fire(firing, stage.lease)
 
@@ -390,7 +391,11 @@ class ChangingCases(Cases):
 
         assert caught.value.code is Code.NOT_FOUND
         acts = stage.store.schedules
-        assert (acts.get(plan.id), acts.standing(plan.id), acts.ground(plan.id)) == (None, None, None)
+        assert (await acts.get(plan.id), await acts.standing(plan.id), await acts.ground(plan.id)) == (
+            None,
+            None,
+            None,
+        )
 
 
 class ListingCases(Cases):
@@ -399,7 +404,7 @@ class ListingCases(Cases):
     async def test_its_ground_names_its_maker_and_the_owner_of_the_session(self, stage: Stage) -> None:
         operator = person("olga", Role.OPERATOR)
         plan = await planned(stage, await stage.open(ADA), by=operator)
-        ground = stage.store.schedules.ground(plan.id)
+        ground = await stage.store.schedules.ground(plan.id)
 
         assert ground is not None
         assert (ground.tenant, ground.owner, ground.session_owner, ground.role) == (
@@ -432,7 +437,7 @@ class ListingCases(Cases):
 
         assert await listed(stage, everybody) == shown[::-1]
         for state, plan in plans.items():
-            only = everybody._replace(session_id=plan.info.session_id)
+            only = everybody._replace(session_id=(await plan.info()).session_id)
             assert await listed(stage, everybody._replace(status=state)) == [plan.id]
             assert await listed(stage, only._replace(status=state)) == [plan.id]
             assert await listed(stage, only) == ([plan.id] if plan.id in shown else [])
@@ -474,12 +479,12 @@ class ListingCases(Cases):
         await plan.fire(1)
         await stage.store.delete_session(stage.stamp(), session_id)
         acts = stage.store.schedules
-        assert (acts.ground(plan.id), await listed(stage)) == (None, [other.id])
+        assert (await acts.ground(plan.id), await listed(stage)) == (None, [other.id])
         assert await listed(stage, ScheduleFilter("acme", "ada", ScheduleState.CANCELLED)) == []
         while await stage.store.purge(stage.at()):
             pass
 
-        assert (acts.get(plan.id), (await acts.occurrences(plan.id, None, 5)).data) == (None, [])
+        assert (await acts.get(plan.id), (await acts.occurrences(plan.id, None, 5)).data) == (None, [])
 
     async def test_figures_count_schedules_by_state(self, stage: Stage) -> None:
         for state in (ScheduleState.ACTIVE, ScheduleState.ACTIVE, *OVER):
@@ -494,27 +499,40 @@ class ListingCases(Cases):
 
     async def test_what_is_due_comes_earliest_first_and_rests_with_its_schedule(self, stage: Stage) -> None:
         acts = stage.store.schedules
-        assert (acts.next_at(), acts.due(instant(0), instant(9), 9).schedules) == (None, [])
+        assert (await acts.next_at(), (await acts.due(instant(0), instant(9), 9)).schedules) == (None, [])
         late = await planned(stage, first=3)
         early, resting = await planned(stage, first=2), await planned(stage, first=1)
         await resting.turn(ScheduleSignal.PAUSE)
 
-        def due(after: int, until: int, limit: int = 9) -> list[str]:
-            return [one.schedule_id for one in acts.due(instant(after), instant(until), limit).schedules]
+        async def due(after: int, until: int, limit: int = 9) -> list[str]:
+            return [
+                one.schedule_id for one in (await acts.due(instant(after), instant(until), limit)).schedules
+            ]
 
-        assert acts.next_at() == instant(2)
-        assert (due(0, 9), due(0, 9, 1), due(2, 3)) == ([early.id, late.id], [early.id], [late.id])
+        assert await acts.next_at() == instant(2)
+        assert (await due(0, 9), await due(0, 9, 1), await due(2, 3)) == (
+            [early.id, late.id],
+            [early.id],
+            [late.id],
+        )
 
     async def test_a_reminder_stays_one(self, stage: Stage) -> None:
         plan = await planned(stage, await stage.open(), kind=RecallKind.REMINDER)
         start = await plan.start()
 
-        assert (plan.info.kind, start.origin.recall and start.origin.recall.reminder) == ("reminder", True)
+        assert ((await plan.info()).kind, start.origin.recall and start.origin.recall.reminder) == (
+            "reminder",
+            True,
+        )
 
     async def test_all_is_there_again_after_a_restart(self, stages: Stages, stage: Stage) -> None:
         plan = await planned(stage, await stage.open())
         await plan.fire(missed=[1], follows=2)
-        before, rows = plan.info, await plan.rows()
+        before, rows = await plan.info(), await plan.rows()
         again = Plan(await stages.restart(stage), plan.id)
 
-        assert (again.info, await again.rows(), again.acts.next_at()) == (before, rows, instant(2))
+        assert (await again.info(), await again.rows(), await again.acts.next_at()) == (
+            before,
+            rows,
+            instant(2),
+        )

@@ -81,7 +81,7 @@ class SessionCases(Cases):
             updated_at=made,
             as_of_seq=1,
         )
-        assert stage.info(answer.value.id) == answer.value
+        assert await stage.info(answer.value.id) == answer.value
 
     async def test_a_journal_begins_with_how_its_session_was_made(self, stage: Stage) -> None:
         ask = OpenSession(agent="greeter", title="Trip", labels={"a": "b"})
@@ -94,10 +94,10 @@ class SessionCases(Cases):
     async def test_the_ground_says_whose_session_it_is(self, stage: Stage) -> None:
         session_id = await stage.open(BOB)
 
-        assert stage.store.ground(session_id) == Ground(session_id, "acme", "bob", "greeter")
-        assert stage.store.ground(GONE) is None
-        assert stage.store.session(GONE) is None
-        assert stage.store.head(GONE) == 0
+        assert await stage.store.ground(session_id) == Ground(session_id, "acme", "bob", "greeter")
+        assert await stage.store.ground(GONE) is None
+        assert await stage.store.session(GONE) is None
+        assert await stage.store.head(GONE) == 0
 
     async def test_renaming_leaves_the_labels_and_relabelling_leaves_the_title(self, stage: Stage) -> None:
         session_id = await stage.open(ADA, OpenSession(agent="greeter", title="A", labels={"x": "1"}))
@@ -106,7 +106,7 @@ class SessionCases(Cases):
 
         assert (renamed.title, renamed.labels, renamed.head_seq) == ("B", {"x": "1"}, 2)
         assert (relabelled.title, relabelled.labels, relabelled.head_seq) == ("B", {}, 3)
-        assert stage.info(session_id) == relabelled
+        assert await stage.info(session_id) == relabelled
         assert await stage.events(session_id, 1) == [
             SessionUpdated(by="bob", title="B"),
             SessionUpdated(by="bob", labels={}),
@@ -125,7 +125,7 @@ class SessionCases(Cases):
         answer = await stage.store.close_session(stage.stamp(BOB), session_id, CloseSession(reason="done"))
 
         assert (answer.value.status, answer.value.head_seq) == ("closed", 2)
-        assert stage.info(session_id) == answer.value
+        assert await stage.info(session_id) == answer.value
         assert await stage.events(session_id, 1) == [SessionClosed(by="bob", reason="done")]
 
     async def test_closing_a_closed_session_changes_nothing(self, stage: Stage) -> None:
@@ -139,7 +139,7 @@ class SessionCases(Cases):
     async def test_closing_stops_the_run_and_withdraws_what_waits(self, stage: Stage) -> None:
         start = await stage.begin()
         waiting = [(await stage.send(start.session_id)).receipt.message_id for _ in range(2)]
-        head = stage.store.head(start.session_id)
+        head = await stage.store.head(start.session_id)
         await stage.store.close_session(stage.stamp(), start.session_id, CloseSession())
         done = await stage.settle(start.run_id, RunState.CANCELLED)
 
@@ -164,7 +164,7 @@ class SessionCases(Cases):
         await stage.store.close_session(stage.stamp(), session_id, CloseSession())
 
         assert sent.receipt.run_id is not None
-        assert stage.run(sent.receipt.run_id).status == "cancelled"
+        assert (await stage.run(sent.receipt.run_id)).status == "cancelled"
         assert await stage.types(session_id, 2) == [
             "message.withdrawn",
             "run.finished",
@@ -186,7 +186,7 @@ class SessionCases(Cases):
 
     async def test_reopening_an_open_session_changes_nothing(self, stage: Stage) -> None:
         session_id = await stage.open()
-        before = stage.info(session_id)
+        before = await stage.info(session_id)
 
         assert (await stage.store.reopen_session(stage.stamp(), session_id)).value == before
         assert await stage.types(session_id) == ["session.created"]
@@ -217,10 +217,10 @@ class SessionCases(Cases):
         start = await stage.begin()
         await stage.store.delete_session(stage.stamp(), start.session_id)
 
-        assert stage.store.ground(start.session_id) is None
-        assert stage.store.ground_of_run(start.run_id) is None
-        assert stage.store.session(start.session_id) is None
-        assert stage.store.run(start.run_id) is None
+        assert await stage.store.ground(start.session_id) is None
+        assert await stage.store.ground_of_run(start.run_id) is None
+        assert await stage.store.session(start.session_id) is None
+        assert await stage.store.run(start.run_id) is None
         assert await stage.store.message(start.session_id, start.message_id) is None
         assert (await stage.store.sessions(SessionFilter(None, None), None, 10)).data == []
 
@@ -231,7 +231,7 @@ class SessionCases(Cases):
         start = await stage.begin()
         await stage.send(start.session_id)
         said = await stage.say(start.run_id, "Good ", "mor")
-        head = stage.store.head(start.session_id)
+        head = await stage.store.head(start.session_id)
         await stage.store.delete_session(stage.stamp(BOB), start.session_id)
         (block,) = [b for b in stage.delivered(start.session_id) if b.first > head]
         events = [record(1, b"{" + line).event for line in lines_of(block.body)]
@@ -344,7 +344,7 @@ class SessionCases(Cases):
             Code.CAPACITY,
             {"scope": "per_user", "limit": 1, "current": 1},
         )
-        assert stage.info(session_id).status == "closed"
+        assert (await stage.info(session_id)).status == "closed"
 
     async def test_a_limit_of_zero_allows_none(self, stages: Stages) -> None:
         stage = await stages.open(Limits(open_sessions=0, open_sessions_per_user=0))

@@ -60,13 +60,13 @@ class SettlementCases(Cases):
     async def test_a_run_ends_as_its_runner_says(self, stage: Stage, verdict: RunState) -> None:
         start = await stage.begin()
         done = await stage.settle(start.run_id, verdict, "because")
-        run = stage.run(start.run_id)
+        run = await stage.run(start.run_id)
 
         assert done == Settled(verdict, Wake((), 0))
         assert (run.status, run.reason, run.retryable) == (verdict, "because", False)
         assert run.finished_at is not None
         assert (await stage.events(start.session_id))[-1] == RunFinished(status=verdict, reason="because")
-        info = stage.info(start.session_id)
+        info = await stage.info(start.session_id)
         assert (info.status, info.run_id) == ("idle", None)
 
     @pytest.mark.parametrize("verdict", OUTCOMES)
@@ -74,7 +74,7 @@ class SettlementCases(Cases):
         start = await stage.begin()
         await stage.settle(start.run_id, verdict, retryable=True)
 
-        assert stage.run(start.run_id).retryable is (verdict is RunState.FAILED)
+        assert (await stage.run(start.run_id)).retryable is (verdict is RunState.FAILED)
         assert (await stage.events(start.session_id))[-1] == RunFinished(
             status=verdict, reason="", retryable=verdict is RunState.FAILED
         )
@@ -112,17 +112,17 @@ class SettlementCases(Cases):
 
         refused = [outcome for outcome in tried if isinstance(outcome, TenureError)]
         assert [e.code for e in refused] == [Code.FENCED] * 3
-        assert [event.status for event in finished] == [stage.run(start.run_id).status]
+        assert [event.status for event in finished] == [(await stage.run(start.run_id)).status]
 
     async def test_a_run_that_is_over_takes_no_output(self, stage: Stage) -> None:
         start = await stage.begin()
         await stage.settle(start.run_id)
-        head = stage.store.head(start.session_id)
+        head = await stage.store.head(start.session_id)
 
         assert await fenced(stage.say(start.run_id, "late"))
         assert await fenced(stage.store.expire(stage.lease, start.run_id, stage.at(), "deadline"))
         assert await fenced(stage.store.release(stage.lease, start.run_id, stage.at(), "drain"))
-        assert stage.store.head(start.session_id) == head
+        assert await stage.store.head(start.session_id) == head
 
     async def test_a_run_that_waits_for_a_slot_takes_no_output(self, stages: Stages) -> None:
         stage = await stages.open(Limits(live_runs=0))
@@ -141,7 +141,7 @@ class SettlementCases(Cases):
         assert await fenced(stage.store.expire(stage.lease, start.run_id, stage.at(), "deadline"))
         assert await fenced(stage.store.release(stage.lease, start.run_id, stage.at(), "drain"))
         stage.lease = mine
-        assert stage.store.head(start.session_id) == 3
+        assert await stage.store.head(start.session_id) == 3
         assert (await stage.settle(start.run_id)).status is RunState.COMPLETED
 
     # --- deadlines
@@ -149,7 +149,7 @@ class SettlementCases(Cases):
     async def test_a_deadline_interrupts_and_then_times_out(self, stage: Stage) -> None:
         start = await stage.begin()
         await stage.store.expire(stage.lease, start.run_id, stage.at(), "deadline_exceeded")
-        assert stage.run(start.run_id).status == "interrupting"
+        assert (await stage.run(start.run_id)).status == "interrupting"
         done = await stage.settle(start.run_id, RunState.CANCELLED)
 
         assert done.status is RunState.TIMED_OUT
@@ -163,22 +163,22 @@ class SettlementCases(Cases):
         await stage.store.expire(stage.lease, start.run_id, stage.at(), "idle")
         await stage.settle(start.run_id, RunState.FAILED, "cancelled in mid air")
 
-        assert stage.run(start.run_id).status == "timed_out"
-        assert stage.run(start.run_id).reason == "idle"
+        assert (await stage.run(start.run_id)).status == "timed_out"
+        assert (await stage.run(start.run_id)).reason == "idle"
 
     async def test_what_was_finished_when_the_deadline_passed_is_completed(self, stage: Stage) -> None:
         start = await stage.begin()
         await stage.store.expire(stage.lease, start.run_id, stage.at(), "deadline_exceeded")
 
         assert (await stage.settle(start.run_id)).status is RunState.COMPLETED
-        assert stage.run(start.run_id).reason == ""
+        assert (await stage.run(start.run_id)).reason == ""
 
     async def test_a_deadline_leaves_a_run_alone_that_is_being_stopped(self, stage: Stage) -> None:
         start = await stage.begin()
         await stage.interrupt(start.session_id)
         await stage.store.expire(stage.lease, start.run_id, stage.at(), "deadline_exceeded")
 
-        assert stage.store.head(start.session_id) == 4
+        assert await stage.store.head(start.session_id) == 4
         assert (await stage.settle(start.run_id, RunState.FAILED)).status is RunState.CANCELLED
 
     # --- what comes next
@@ -220,7 +220,7 @@ class SettlementCases(Cases):
         done = await stage.settle(start.run_id, takes_next=False)
 
         assert done == Settled(RunState.COMPLETED, Wake((), 1))
-        assert stage.info(start.session_id).status == "running"
+        assert (await stage.info(start.session_id)).status == "running"
         assert [s.content for s in (await stage.claim()).starts] == ["next"]
 
     async def test_a_message_is_settled_with_its_run(self, stage: Stage) -> None:
@@ -241,7 +241,7 @@ class SettlementCases(Cases):
         warning = RunnerWarning(code="late_result", detail="")
         await stage.store.note(start.session_id, stage.entries(start.run_id, warning))
 
-        assert stage.run(start.run_id).status == "completed"
+        assert (await stage.run(start.run_id)).status == "completed"
 
     # --- usage
 
@@ -257,9 +257,11 @@ class SettlementCases(Cases):
         (after,) = (await stage.settle(start.run_id, usage=spent)).wake.starts
         await stage.settle(after.run_id, RunState.FAILED, final=recorded(*spent[:1]), usage=spent[:1])
 
-        assert stage.run(start.run_id).usage == spent
-        assert stage.run(after.run_id).usage == spent[:1]
-        assert stage.info(start.session_id).usage == SessionUsage(input_tokens=21, output_tokens=42, cost=1.0)
+        assert (await stage.run(start.run_id)).usage == spent
+        assert (await stage.run(after.run_id)).usage == spent[:1]
+        assert (await stage.info(start.session_id)).usage == SessionUsage(
+            input_tokens=21, output_tokens=42, cost=1.0
+        )
 
     @pytest.mark.sources("O32")
     @pytest.mark.parametrize("unknown_first", [True, False])
@@ -270,4 +272,6 @@ class SettlementCases(Cases):
         await stage.append(start.run_id, *recorded(*usage))
         await stage.settle(start.run_id, usage=usage)
 
-        assert stage.info(start.session_id).usage == SessionUsage(input_tokens=10, output_tokens=0, cost=None)
+        assert (await stage.info(start.session_id)).usage == SessionUsage(
+            input_tokens=10, output_tokens=0, cost=None
+        )

@@ -134,6 +134,10 @@ class Stage:
         self.rules = rules
         self.blocks: list[Block] = []
         self.sessions: list[str] = []
+        self.shares = False
+        """Whether other hosts write to its sessions, so that it sees some of their blocks only."""
+        self.in_order = True
+        """Whether blocks of one session are handed on in the order of their numbers, whoever wrote them."""
         self._now = EPOCH
         store.on_commit(self.blocks.append)
 
@@ -300,15 +304,15 @@ class Stage:
         """The blocks of a session that were handed on."""
         return [block for block in self.blocks if block.session_id == session_id]
 
-    def info(self, session_id: str) -> SessionInfo:
+    async def info(self, session_id: str) -> SessionInfo:
         """A session that exists."""
-        info = self.store.session(session_id)
+        info = await self.store.session(session_id)
         assert info is not None
         return info
 
-    def run(self, run_id: str) -> RunInfo:
+    async def run(self, run_id: str) -> RunInfo:
         """A run that exists."""
-        info = self.store.run(run_id)
+        info = await self.store.run(run_id)
         assert info is not None
         return info
 
@@ -318,9 +322,15 @@ class Stage:
         for session_id in self.sessions:
             stored = await self.store.audit(session_id)
             assert stored is None or check(stored) == []
-            delivered = self.delivered(session_id)
-            for before, after in pairwise(delivered):
+            for before, after in pairwise(self._to_check(session_id)):
                 assert after.first == before.last + 1
+
+    def _to_check(self, session_id: str) -> list[Block]:
+        """The blocks of a session that must follow each other, as they came or by their numbers."""
+        if self.shares:
+            return []
+        delivered = self.delivered(session_id)
+        return delivered if self.in_order else sorted(delivered, key=lambda block: block.first)
 
 
 class Stages:
@@ -337,12 +347,21 @@ class Stages:
         rules = Rules(limits=limits or Limits(), terms={terms.agent: terms for terms in agents})
         store = await self._backend.open(rules, self._ids)
         stage = Stage(store, self._ids, await store.join(EPOCH), rules)
+        stage.in_order = Ability.MANY_HOSTS not in self._backend.abilities
         if not self._known:
             for who in PEOPLE:
                 await stage.key(who)
         stage.sessions += self._known
         self._open.append(stage)
         return stage
+
+    async def beside(self, stage: Stage) -> Stage:
+        """Another host on the same data, at the same time. What either opens is checked once."""
+        self._known = ["none"]
+        other = await self.open(stage.rules.limits, agents=[*stage.rules.terms.values()])
+        other.sessions = stage.sessions
+        stage.shares = other.shares = True
+        return other
 
     async def restart(
         self, stage: Stage, *, limits: Limits | None = None, agents: Sequence[Terms] | None = None

@@ -8,24 +8,22 @@ undone and its acts run again one by one, so that one bad act fails alone.
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from msgspec import MsgspecError
 
-from tenure.core.entry import Entry
-from tenure.core.event import MessageDelta, ReasoningDelta
 from tenure.core.moment import Micros
-from tenure.core.transcript import changes
 from tenure.errors import Code, TenureError
 from tenure.ports.landmarks import Landmark, Landmarks
 from tenure.ports.store import Block
-from tenure.stores.sqlite.project import Intake, Projection
+from tenure.stores.relational.lane import Outcome
+from tenure.stores.relational.tx import Act, Fence, Head, Tx
+from tenure.stores.sqlite.matching import match_of
 from tenure.stores.sqlite.queries import SQL
 
-T = TypeVar("T")
-
 HOT_HEADS = 4_096
+PAGES_AT_ONCE = 256
 _NO_SPACE = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE")
 _BUGS = (
     ArithmeticError,
@@ -39,29 +37,9 @@ _BUGS = (
 )
 """What an act raises when it is wrong. It fails alone, and the writer goes on."""
 
-_QUIET = (MessageDelta, ReasoningDelta)
-
 
 class Fatal(Exception):
     """The outcome of a COMMIT is unknown. The process must end; recovery decides."""
-
-
-class Head:
-    """Where a session's journal stands, as the transaction at hand sees it."""
-
-    __slots__ = ("seq", "strand")
-
-    def __init__(self, strand: int, seq: int) -> None:
-        self.strand = strand
-        self.seq = seq
-
-
-class Fence(NamedTuple):
-    """Which life of which host holds a live run, and in which session."""
-
-    incarnation: int
-    no: int
-    session_id: str
 
 
 class Heads:
@@ -97,137 +75,119 @@ class Heads:
         self.fences.clear()
 
 
-class _Fresh(NamedTuple):
-    session_id: str
-    strand: int
-    first: int
-    entries: list[Entry]
+class SqliteLook:
+    """Reads through one connection."""
 
-
-class Tx:
-    """One transaction at work."""
-
-    def __init__(self, db: sqlite3.Connection, heads: Heads) -> None:
+    def __init__(self, db: sqlite3.Connection) -> None:
         self.db = db
-        self._heads = heads
-        self._fresh: dict[int, _Fresh] = {}
-        self._touched: dict[int, tuple[Micros, int]] = {}
-        self._recorded = 0
-        self.frees = False
-        """Whether content of somebody was freed, so that the log holds what nobody should find."""
-        self.cleans = False
-        """Whether this is a moment to empty the log, if it holds such content."""
 
     def one(self, name: str, /, **values: object) -> Any:
-        """The first row of a named query, or None."""
         return self.db.execute(SQL[name], values).fetchone()
 
     def all(self, name: str, /, **values: object) -> list[Any]:
-        """All rows of a named query."""
         return self.db.execute(SQL[name], values).fetchall()
 
+    def each(self, name: str, /, **values: object) -> Iterator[Any]:
+        return self.db.execute(SQL[name], values)
+
+    def rows(self, name: str, /, **values: object) -> Iterator[dict[str, Any]]:
+        return _named(self.db.execute(SQL[name], values))
+
+    def first(self, name: str, /, **values: object) -> dict[str, Any] | None:
+        return next(self.rows(name, **values), None)
+
+    def match(self, words: str, tenant: str | None) -> str:
+        return match_of(words, tenant)
+
+
+def _named(cursor: sqlite3.Cursor) -> Iterator[dict[str, Any]]:
+    names = [column[0] for column in cursor.description]
+    for row in cursor:
+        yield dict(zip(names, row, strict=True))
+
+
+class SqliteTx(Tx):
+    """One transaction at work on the one writing connection."""
+
+    def __init__(self, db: sqlite3.Connection, heads: Heads) -> None:
+        super().__init__()
+        self._db = db
+        self._heads = heads
+
+    def one(self, name: str, /, **values: object) -> Any:
+        return self._db.execute(SQL[name], values).fetchone()
+
+    def all(self, name: str, /, **values: object) -> list[Any]:
+        return self._db.execute(SQL[name], values).fetchall()
+
+    def each(self, name: str, /, **values: object) -> Iterator[Any]:
+        return self._db.execute(SQL[name], values)
+
+    def rows(self, name: str, /, **values: object) -> Iterator[dict[str, Any]]:
+        return _named(self._db.execute(SQL[name], values))
+
+    def match(self, words: str, tenant: str | None) -> str:
+        return match_of(words, tenant)
+
     def do(self, name: str, /, **values: object) -> int:
-        """Run a named statement. Returns how many rows it changed."""
-        return self.db.execute(SQL[name], values).rowcount
+        return self._db.execute(SQL[name], values).rowcount
 
-    def must(self, name: str, /, **values: object) -> None:
-        """Run a statement that changes exactly one row. Anything else is a bug and undoes the act."""
-        changed = self.do(name, **values)
-        if changed != 1:
-            raise RuntimeError(f"{name} changed {changed} rows instead of one: {values}")
+    def many(self, name: str, values: Sequence[Mapping[str, object]]) -> int:
+        return self._db.executemany(SQL[name], values).rowcount if values else 0
 
-    def head(self, no: int) -> int:
-        """The number of the session's last entry, this transaction's included."""
-        return self._heads.get(self.db, no).seq
+    def now(self, at: Micros) -> Micros:
+        return at
+
+    def standing(self, no: int) -> Head:
+        return self._heads.get(self._db, no)
+
+    def hold(self, no: int) -> None:
+        """The one writer of a file holds everything."""
+
+    def holds(self, no: int) -> bool:
+        return True
 
     def fence(self, run_id: str, incarnation: int) -> Fence | None:
-        """Where a live run is, if this life of a host holds it; None if it may not write."""
         fence = self._heads.fences.get(run_id)
         if fence is None:
-            row = self.db.execute(SQL["run_fence"], (run_id, incarnation)).fetchone()
+            row = self._db.execute(SQL["run_fence"], (run_id, incarnation)).fetchone()
             if row is None:
                 return None
             fence = self._heads.fences[run_id] = Fence(incarnation, *row)
         return fence if fence.incarnation == incarnation else None
 
     def unfence(self, run_id: str) -> None:
-        """Nobody holds the run any more."""
         self._heads.fences.pop(run_id, None)
 
-    def record(self, no: int, session_id: str, entries: Sequence[Entry], intake: Intake | None = None) -> int:
-        """Give `entries` the next numbers and project them into the tables. Returns the last number.
+    def add_words(self, message_no: int) -> None:
+        self.do("search_add", message_no=message_no)
 
-        `intake` is what the row of a message keeps besides its `message.admitted`.
-        """
-        head = self._heads.get(self.db, no)
-        if not entries:
-            return head.seq
-        first = head.seq + 1
-        fresh = self._fresh.get(no)
-        if fresh is None:
-            fresh = self._fresh[no] = _Fresh(session_id, head.strand, first, [])
-        fresh.entries.extend(entries)
-        head.seq += len(entries)
-        self._recorded += len(entries)
-        self._project(no, first, entries, intake)
-        return head.seq
+    def add_title(self, no: int) -> None:
+        self.do("search_title", no=no)
 
-    def _project(self, no: int, first: int, entries: Sequence[Entry], intake: Intake | None) -> None:
-        for seq, entry in enumerate(entries, first):
-            if type(entry.event) in _QUIET and not entry.opens:
-                continue
-            for change in changes(entry.event, entry.run_id, opens=entry.opens):
-                Projection(self.db, no, self.touch, intake).apply(change, seq, entry)
-
-    def touch(self, no: int, at: Micros, messages: int) -> None:
-        """Something happened in a session, and its transcript has `messages` more. Written at the end."""
-        latest, count = self._touched.get(no, (at, 0))
-        self._touched[no] = (max(latest, at), count + messages)
-
-    def pending(self, no: int) -> list[tuple[int, bytes]]:
-        """What this transaction recorded for a session so far, as (number, line)."""
-        fresh = self._fresh.get(no)
-        return [] if fresh is None else [(fresh.first + i, e.line) for i, e in enumerate(fresh.entries)]
+    def merge_words(self, *, begin: bool) -> bool:
+        # A negative number begins a merge of everything, positive ones go on with it.
+        sign = -1 if begin else 1
+        before = self._db.total_changes
+        self._db.execute(SQL["search_merge"], {"pages": sign * PAGES_AT_ONCE})
+        return not begin and self._db.total_changes - before < 2
 
     def mark(self) -> tuple[int, int]:
-        """A measure of everything written so far."""
-        return self.db.total_changes, self._recorded
+        return self._db.total_changes, self._recorded
 
     def flush(self) -> list[Block]:
         """Write the rows of the journal. Returns them as blocks, to be handed on after the commit."""
-        blocks = [_block(fresh) for fresh in self._fresh.values()]
+        blocks = [fresh.block() for fresh in self._fresh.values()]
         rows = [
             (f.strand, b.first, b.last, b.body) for f, b in zip(self._fresh.values(), blocks, strict=True)
         ]
-        self.db.executemany(SQL["journal_insert"], rows)
-        self.db.executemany(
+        self._db.executemany(SQL["journal_insert"], rows)
+        self._db.executemany(
             SQL["head_set"], [(b.last, no) for no, b in zip(self._fresh, blocks, strict=True)]
         )
         touched = [(at, count, no) for no, (at, count) in self._touched.items()]
-        self.db.executemany(SQL["session_touch"], touched)
+        self._db.executemany(SQL["session_touch"], touched)
         return blocks
-
-
-def _block(fresh: _Fresh) -> Block:
-    body = b"\n".join([entry.line for entry in fresh.entries])
-    last = fresh.first + len(fresh.entries) - 1
-    return Block(
-        session_id=fresh.session_id,
-        first=fresh.first,
-        last=last,
-        body=body,
-        entries=tuple(fresh.entries),
-    )
-
-
-Act: TypeAlias = Callable[[Tx], Any]
-
-
-class Outcome(NamedTuple):
-    """What one act came to."""
-
-    value: Any = None
-    error: Exception | None = None
 
 
 class Committed(NamedTuple):
@@ -262,7 +222,7 @@ class Batches:
 
     def _together(self, acts: Sequence[Act]) -> Committed:
         self._landmarks.passed(Landmark.BATCH_BEGUN)
-        tx = Tx(self._db, self._heads)
+        tx = SqliteTx(self._db, self._heads)
         try:
             self._db.execute("BEGIN IMMEDIATE")
             outcomes = [_run(act, tx) for act in acts]

@@ -5,71 +5,30 @@ reads are answered in the loop. A simulation brings a lane of its own; no other 
 """
 
 import asyncio
-import sqlite3
 import threading
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from queue import SimpleQueue
 from time import perf_counter
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from tenure.errors import Code, TenureError
 from tenure.ports.landmarks import Landmark, Landmarks
-from tenure.ports.store import Block, Commits
-from tenure.stores.sqlite.batch import Act, Batches, Committed, Fatal, Outcome, Tx
+from tenure.ports.store import Append, Block, Commits, Lease
+from tenure.stores.relational.acts import runs
+from tenure.stores.relational.lane import Meter, Outcome, gone, nobody, resolve
+from tenure.stores.relational.locks import Lock
+from tenure.stores.relational.look import Look
+from tenure.stores.relational.tx import Act, Tx
+from tenure.stores.sqlite.batch import Batches, Committed, Fatal, SqliteLook
 from tenure.stores.sqlite.files import connect, migrate
 
 T = TypeVar("T")
-
-RECENT = 512
-
-
-class Lane(Protocol):
-    """The way to the database. `write` keeps the order in which it was called."""
-
-    def on_commit(self, listener: Callable[[Block], None]) -> None:
-        """Who gets each committed block, in the loop, before the act's future is resolved."""
-        ...
-
-    def write(self, act: Callable[[Tx], T]) -> "asyncio.Future[T]":
-        """Run `act` in the next transaction. Resolved once it is durable."""
-        ...
-
-    async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a query that may take long, in a read transaction of its own."""
-        ...
-
-    def peek(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a short query at once."""
-        ...
-
-    def commits(self) -> Commits: ...
-    def healthy(self) -> bool: ...
-    def close(self) -> None: ...
 
 
 class _Waiting(NamedTuple):
     act: Act
     future: "asyncio.Future[Any]"
-
-
-class Meter:
-    """Counts commits and keeps the duration of the latest ones."""
-
-    def __init__(self) -> None:
-        self._count = self._events = 0
-        self._recent: deque[float] = deque(maxlen=RECENT)
-
-    def add(self, seconds: float, blocks: Sequence[Block]) -> None:
-        """One commit took `seconds`."""
-        self._count += 1
-        self._events += sum(b.last - b.first + 1 for b in blocks)
-        self._recent.append(seconds)
-
-    def read(self) -> Commits:
-        """The figures so far."""
-        return Commits(self._count, self._events, tuple(self._recent))
 
 
 class ThreadLane:
@@ -79,13 +38,13 @@ class ThreadLane:
         self._loop = asyncio.get_running_loop()
         self._landmarks = landmarks
         self._fatal = fatal
-        self._listener: Callable[[Block], None] = _nobody
+        self._listener: Callable[[Block], None] = nobody
         self._meter = Meter()
         self._writer = connect(path, writer=True)
         migrate(self._writer)
         self._batches = Batches(self._writer, landmarks)
-        self._points = connect(path, writer=False)
-        self._reader = connect(path, writer=False)
+        self._points = SqliteLook(connect(path, writer=False))
+        self._reader = SqliteLook(connect(path, writer=False))
         self._pages = ThreadPoolExecutor(1, "tenure-reader")
         self._todo: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._open = True
@@ -96,22 +55,25 @@ class ThreadLane:
     def on_commit(self, listener: Callable[[Block], None]) -> None:
         self._listener = listener
 
-    def write(self, act: Callable[[Tx], T]) -> "asyncio.Future[T]":
+    def write(self, act: Callable[[Tx], T], *locks: Lock) -> "asyncio.Future[T]":
         future: asyncio.Future[T] = self._loop.create_future()
         if not self.healthy():
-            future.set_exception(_gone())
+            future.set_exception(gone())
             return future
         self._todo.put(_Waiting(act, future))
         return future
 
-    async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+    def append(self, lease: Lease, append: Append) -> "asyncio.Future[None]":
+        return self.write(partial(runs.append, lease=lease, append=append))
+
+    async def read(self, query: Callable[[Look], T]) -> T:
         if not self._open:
-            raise _gone()
+            raise gone()
         return await self._loop.run_in_executor(self._pages, _snapshot, self._reader, query)
 
-    def peek(self, query: Callable[[sqlite3.Connection], T]) -> T:
+    async def peek(self, query: Callable[[Look], T]) -> T:
         if not self._open:
-            raise _gone()
+            raise gone()
         return query(self._points)
 
     def commits(self) -> Commits:
@@ -128,7 +90,7 @@ class ThreadLane:
         self._todo.put(None)
         self._thread.join()
         self._pages.shutdown()
-        for db in (self._points, self._reader, self._writer):
+        for db in (self._points.db, self._reader.db, self._writer):
             db.close()
 
     # --- the writer's thread
@@ -176,7 +138,7 @@ class ThreadLane:
     def _fail(self, batch: list[_Waiting]) -> None:
         """The writer is gone. What it had begun, and what waits, gets an answer all the same."""
         for waiting in (*batch, *_acts(self._waiting())):
-            resolve(waiting.future, Outcome(error=_gone()))
+            resolve(waiting.future, Outcome(error=gone()))
 
 
 def _acts(found: list[_Waiting | None]) -> list[_Waiting]:
@@ -184,30 +146,9 @@ def _acts(found: list[_Waiting | None]) -> list[_Waiting]:
     return [waiting for waiting in found if waiting is not None]
 
 
-def resolve(future: "asyncio.Future[Any]", outcome: Outcome) -> None:
-    """Tell whoever awaits an act what it came to; nobody may be left waiting, or may have gone."""
-    if future.done():
-        return
-    if outcome.error is None:
-        future.set_result(outcome.value)
-    else:
-        future.set_exception(outcome.error)
-
-
-def _snapshot(db: sqlite3.Connection, query: Callable[[sqlite3.Connection], T]) -> T:
-    db.execute("BEGIN")
+def _snapshot(look: SqliteLook, query: Callable[[Look], T]) -> T:
+    look.db.execute("BEGIN")
     try:
-        return query(db)
+        return query(look)
     finally:
-        db.execute("ROLLBACK")
-
-
-def _nobody(block: Block) -> None:
-    """Blocks before anyone listens have no watcher to reach."""
-
-
-def _gone() -> TenureError:
-    return TenureError(
-        Code.STORE_UNAVAILABLE,
-        "The store is closed. Nothing was changed. Try again when the server is back.",
-    )
+        look.db.execute("ROLLBACK")

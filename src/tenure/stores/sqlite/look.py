@@ -6,13 +6,18 @@ The wiring opens it for `tenure doctor`. It never writes, checkpoints or migrate
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
 from tenure.errors import Code, ConfigError, TenureError
-from tenure.ports.store import Block, Commits
-from tenure.stores.sqlite.batch import Tx
+from tenure.ports.store import Append, Block, Commits, Lease
+from tenure.stores.relational.acts import runs
+from tenure.stores.relational.locks import Lock
+from tenure.stores.relational.look import Look
+from tenure.stores.relational.tx import Tx
+from tenure.stores.sqlite.batch import SqliteLook
 from tenure.stores.sqlite.files import migrations, version
 
 T = TypeVar("T")
@@ -32,6 +37,7 @@ class LookLane:
             have = version(self._db)
         except sqlite3.DatabaseError as error:
             raise ConfigError(f"{path} can't be read as a database: {error}.") from None
+        self._look = SqliteLook(self._db)
         known = migrations()[-1][0]
         if have != known:
             self._db.close()
@@ -48,7 +54,7 @@ class LookLane:
     def on_commit(self, listener: Callable[[Block], None]) -> None:
         """Nothing is ever committed here."""
 
-    def write(self, act: Callable[[Tx], T]) -> "asyncio.Future[T]":
+    def write(self, act: Callable[[Tx], T], *locks: Lock) -> "asyncio.Future[T]":
         """Refused."""
         refused: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         refused.set_exception(
@@ -56,15 +62,19 @@ class LookLane:
         )
         return refused
 
-    async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+    def append(self, lease: Lease, append: Append) -> "asyncio.Future[None]":
+        """Refused."""
+        return self.write(partial(runs.append, lease=lease, append=append))
+
+    async def read(self, query: Callable[[Look], T]) -> T:
         self._db.execute("BEGIN")
         try:
-            return query(self._db)
+            return query(self._look)
         finally:
             self._db.execute("ROLLBACK")
 
-    def peek(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        return query(self._db)
+    async def peek(self, query: Callable[[Look], T]) -> T:
+        return query(self._look)
 
     def commits(self) -> Commits:
         return Commits(0, 0, ())

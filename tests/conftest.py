@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ("tests.postgres.fixtures",)
 BYTECODE = Path(__file__).parents[1] / ".pytest_cache" / "bytecode"
 
 

@@ -64,7 +64,7 @@ def names(path: Path) -> list[str]:
 
 async def test_nothing_is_made_before_it_is_used(folders: DiskFolders, tmp_path: Path) -> None:
     assert await folders.taken(SESSION) == []
-    folders.discard(SESSION, "0" * 64)
+    await folders.discard(SESSION, "0" * 64)
     folders.unplace(SESSION, "a.txt")
     folders.receive(SESSION)
     assert list(tmp_path.iterdir()) == []
@@ -252,9 +252,9 @@ def test_an_id_that_could_lead_elsewhere_is_stopped(folders: DiskFolders, given:
 
 
 @pytest.mark.parametrize("given", ["", "..", "../../tenure.db", "0" * 63, "0" * 64 + "\n", "A" * 64])
-def test_a_hash_that_could_lead_elsewhere_is_stopped(folders: DiskFolders, given: str) -> None:
+async def test_a_hash_that_could_lead_elsewhere_is_stopped(folders: DiskFolders, given: str) -> None:
     with pytest.raises(ValueError, match="is no hash"):
-        folders.discard(SESSION, given)
+        await folders.discard(SESSION, given)
 
 
 async def test_whatever_else_lies_in_the_home_is_left_alone(folders: DiskFolders, tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ async def test_an_open_file_is_read_to_its_end_whoever_frees_it(folders: DiskFol
     blob = await kept(folders, b"hello")
     outgoing = await folders.read(SESSION, blob.sha256)
     assert outgoing is not None
-    folders.discard(SESSION, blob.sha256)
+    await folders.discard(SESSION, blob.sha256)
     outgoing.skip(1)
     rest = await outgoing.read(100)
     outgoing.close()
@@ -308,3 +308,44 @@ async def test_a_full_disk_is_a_refusal_and_leaves_nothing(
 
     assert refused.value.code is Code.STORE_FULL
     assert len(await folders.blobs(SESSION)) == 1
+
+
+# --- a directory that several hosts share
+
+
+def old(path: Path) -> None:
+    """Nothing changed here for more than an hour."""
+    for each in (path, *path.rglob("*")):
+        os.utime(each, (0, 0))
+
+
+async def test_what_another_host_is_about_to_name_is_not_freed(tmp_path: Path) -> None:
+    one, other = (DiskFolders(tmp_path, mark=f"{name}-") for name in "ab")
+    blob = await kept(one, b"hello")
+    await other.discard(SESSION, blob.sha256)
+    young = await other.blobs(SESSION)
+    old(tmp_path)
+    await other.discard(SESSION, blob.sha256)
+
+    assert (young, await other.blobs(SESSION)) == ([blob.sha256], [])
+
+
+async def test_what_another_host_receives_is_freed_once_it_must_be_dead(tmp_path: Path) -> None:
+    one, other = (DiskFolders(tmp_path, mark=f"{name}-") for name in "ab")
+    for folders in (one, other):
+        await folders.receive(SESSION).write(b"x" * HEAP)
+    before = [await other.sessions(), await other.blobs(SESSION), len(names(tmp_path / SESSION / "blobs"))]
+    old(tmp_path)
+    after = [await other.sessions(), await other.blobs(SESSION), len(names(tmp_path / SESSION / "blobs"))]
+
+    assert (before, after) == ([[], [], 2], [[SESSION], [], 1])
+
+
+async def test_bytes_that_come_again_while_they_are_freed_stay(tmp_path: Path) -> None:
+    one, other = (DiskFolders(tmp_path, mark=f"{name}-") for name in "ab")
+    await kept(one, b"hello")
+    old(tmp_path)
+    blob = await kept(one, b"hello")
+    await other.discard(SESSION, blob.sha256)
+
+    assert await read(other, blob.sha256) == b"hello"

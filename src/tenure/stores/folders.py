@@ -2,7 +2,7 @@
 
 `ROOT/SESSION/files` is where runs work; `ROOT/SESSION/blobs` holds bytes by their hash, which nothing but
 this module touches. Nothing is made before it is used. Whatever lies in a session's folder, symbolic links
-in it lead nowhere: runs may have put them there.
+in it lead nowhere: runs may have put them there. Several hosts may share the root.
 """
 
 import errno
@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import stat
+import time
 from asyncio import to_thread
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
@@ -29,6 +30,9 @@ UNFINISHED = "unfinished-"
 HEAP = 1 << 20
 """How many bytes are gathered in memory before they are written, in one go."""
 
+GRACE_S = 3_600.0
+"""How long nobody frees what another host may have put there for an act that is on its way, in seconds."""
+
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _HASH = re.compile(r"[0-9a-f]{64}\Z")
@@ -41,11 +45,15 @@ class Aside(Protocol):
 
 
 class DiskFolders:
-    """Folders under `root`, which may not be there yet."""
+    """Folders under `root`, which may not be there yet.
 
-    def __init__(self, root: Path, aside: Aside = to_thread) -> None:
+    Where other hosts have theirs under it too, `mark` is what no other life of a host has in its names.
+    """
+
+    def __init__(self, root: Path, aside: Aside = to_thread, *, mark: str = "") -> None:
         self._root = root
         self._aside = aside
+        self._mark = mark
         self._receiving: set[str] = set()
         self._numbers = count(1)
 
@@ -87,9 +95,19 @@ class DiskFolders:
             if stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
                 os.unlink(name, dir_fd=folder)
 
-    def discard(self, session_id: str, sha256: str) -> None:
-        """Free bytes. Whoever has them open reads on."""
-        self._blob(session_id, sha256).unlink(missing_ok=True)
+    async def discard(self, session_id: str, sha256: str) -> None:
+        """Free bytes, at once. Whoever has them open reads on."""
+        blob = self._blob(session_id, sha256)
+        if self._mark:
+            await self._aside(lambda: _free_shared(blob, f"{self._passing()}"))
+        else:
+            blob.unlink(missing_ok=True)
+
+    async def lay(self, session_id: str, incoming: "DiskIncoming", name: str) -> None:
+        """Copy finished bytes that have no name here into the folder under `name`."""
+        source, folder = incoming.path, self.folder(session_id)
+        passing = f".{self._passing()}"
+        await self._aside(lambda: _place(source, folder, name, passing))
 
     async def remove(self, session_id: str) -> None:
         """Remove everything of a session."""
@@ -100,14 +118,15 @@ class DiskFolders:
     async def sessions(self) -> list[str]:
         """The sessions that have something here. Whatever else lies here is none of our business."""
         names = await self._aside(lambda: _names(self._root))
-        return sorted(name for name in names if well_formed(SESSION, name))
+        found = sorted(name for name in names if well_formed(SESSION, name))
+        return await self._aside(lambda: [name for name in found if self._is_settled(self._root / name)])
 
     async def blobs(self, session_id: str) -> list[str]:
         """The hashes of what is kept for a session; what an earlier life didn't finish is freed."""
         path = self._of(session_id) / BLOBS
         names = await self._aside(lambda: _names(path))
         for name in names:
-            if name.startswith(UNFINISHED) and name not in self._receiving:
+            if name.startswith(UNFINISHED) and name not in self._receiving and self._is_settled(path / name):
                 (path / name).unlink(missing_ok=True)
         return sorted(name for name in names if _HASH.match(name))
 
@@ -117,9 +136,15 @@ class DiskFolders:
             source, heir = self._of(session_id) / BLOBS, self._of(heir_id) / BLOBS
             await self._aside(lambda: _share(source, heir, hashes))
 
+    def _is_settled(self, path: Path) -> bool:
+        """Whether no other host can be about to use what lies here, since nothing changed in it for long."""
+        if not self._mark:
+            return True
+        return all(_age_s(each) > GRACE_S for each in (path, path / BLOBS))
+
     def _passing(self) -> str:
         """A name that nothing else has in this life. An earlier one may have left something under it."""
-        return f"{UNFINISHED}{next(self._numbers)}"
+        return f"{UNFINISHED}{self._mark}{next(self._numbers)}"
 
     def _of(self, session_id: str) -> Path:
         """The session's own folder. An id that could lead elsewhere is a bug, and stopped here."""
@@ -149,6 +174,11 @@ class DiskIncoming:
         self._sha256 = ""
         receiving.add(name)
 
+    @property
+    def path(self) -> Path:
+        """Where the bytes lie as long as they have no name."""
+        return self._folder / self._name
+
     async def write(self, data: bytes) -> None:
         """Take some more."""
         self.size += len(data)
@@ -166,6 +196,9 @@ class DiskIncoming:
         """Give the bytes their name."""
         await self._aside(self._name_it)
         self._receiving.discard(self._name)
+
+    async def let_go(self) -> None:
+        """Nothing is to be done: the host knows what its own acts are about to name."""
 
     async def drop(self) -> None:
         """Forget the bytes."""
@@ -305,6 +338,30 @@ def _place(source: Path, folder: Path, name: str, passing: str) -> None:
                 os.link(passing, name, src_dir_fd=inside, dst_dir_fd=inside, follow_symlinks=False)
         finally:
             os.unlink(passing, dir_fd=inside)
+
+
+def _age_s(path: Path) -> float:
+    """For how long nothing changed there, in seconds; for ever, if it isn't there."""
+    try:
+        return time.time() - path.stat(follow_symlinks=False).st_mtime
+    except (FileNotFoundError, NotADirectoryError):
+        return float("inf")
+
+
+def _free_shared(blob: Path, passing: str) -> None:
+    """Free bytes, unless a host wrote them anew while it was found out that nothing names them.
+
+    They are looked at under another name, where nobody replaces them, and put back if they are young.
+    """
+    aside = blob.with_name(passing)
+    try:
+        os.rename(blob, aside)
+    except FileNotFoundError:
+        return
+    if _age_s(aside) < GRACE_S:
+        with suppress(FileExistsError):
+            os.link(aside, blob, follow_symlinks=False)
+    aside.unlink()
 
 
 def _names(folder: Path) -> list[str]:

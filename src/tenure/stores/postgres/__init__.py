@@ -1,0 +1,1 @@
+"""The Postgres store: the journal, the leases and the hints of many hosts."""

@@ -9,10 +9,10 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable
 from types import TracebackType
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
+from tenure.core.entry import Entry, lines_of
 from tenure.core.entry import frame as framed
-from tenure.core.entry import lines_of
 from tenure.core.event import SessionDeleted
 from tenure.errors import Code, TenureError
 from tenure.ports.store import Block, Span, Store
@@ -27,6 +27,9 @@ CROWD = 32
 
 JOIN_S = 0.008
 """How long a crowd waits for what else is committed, so that one write carries several commits."""
+
+AGAIN_S = 1.0
+"""How long after the store was found away a follower reads again, in seconds."""
 
 JOIN_EVENTS = 256
 """A crowd waits no longer once this much has come together."""
@@ -50,6 +53,12 @@ class Delivery(NamedTuple):
         if self.block.sse is None:
             self.block.sse = _sse(self.first, self.body)
         return self.block.sse
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All of them with their events, if they were committed here just now; else none."""
+        known = () if self.block is None else self.block.entries
+        return known if len(known) == self.last - self.first + 1 else ()
 
     def envelopes(self) -> list[bytes]:
         """Each entry as the JSON that clients get."""
@@ -89,18 +98,29 @@ def _sse(first: int, body: bytes) -> bytes:
 class Hub:
     """The latest blocks of one watched session, and whoever waits for the next."""
 
-    def __init__(self, session_id: str, delivered: int) -> None:
+    def __init__(self, session_id: str) -> None:
         self.session_id = session_id
-        self.delivered = delivered
-        self.base = delivered
+        self.delivered = 0
+        """The last number that was handed on, 0 for nothing yet."""
+        self.base = 0
+        """The last number that only the journal has."""
+        self.stands = False
+        """Whether it was told where the journal ends."""
         self.ended: str | None = None
         # In the order in which they came, so that a simulation wakes them in the same order again.
         self.followers: dict[Follower, None] = {}
         self._blocks: deque[Block] = deque()
         self._bytes = 0
         self._joined: Block | None = None
-        self._told = delivered
+        self._told = 0
         self._timer: asyncio.TimerHandle | None = None
+
+    def stand(self, head: int) -> None:
+        """Begin at the journal's head, unless blocks that came while it was read lie beyond it."""
+        if not self.stands and head > self.delivered:
+            self._blocks.clear()
+            self._bytes, self.base, self.delivered, self._told = 0, head, head, head
+        self.stands = True
 
     def deliver(self, block: Block) -> None:
         """Take a committed block. One that was seen is dropped; one that comes early makes followers page."""
@@ -113,6 +133,13 @@ class Hub:
             self._keep(block)
         self.delivered = block.last
         self._announce()
+
+    def skip(self, head: int) -> None:
+        """Keep nothing up to `head`: followers read it from the journal."""
+        if head > self.delivered:
+            self._blocks.clear()
+            self._bytes, self.base, self.delivered = 0, head, head
+            self._announce()
 
     def _announce(self) -> None:
         """Wake the followers: a few at once, a crowd once for all that is committed within JOIN_S."""
@@ -222,7 +249,7 @@ class Follower:
     async def next(self) -> Step | None:
         """What comes next; waits until there is something. None after a `wake` that brought nothing."""
         while True:
-            step = self._ending() or await self._read()
+            step = self._ending() or await self._found()
             if step is not None:
                 return step
             if self._nudged:
@@ -235,6 +262,16 @@ class Follower:
             return Ended(self._ended)
         if self._hub.ended is not None and self._after >= self._hub.delivered:
             return Ended(self._hub.ended)
+        return None
+
+    async def _found(self) -> Step | None:
+        """What is to be read. A store that is away is asked again soon: the stream stays and goes on."""
+        try:
+            return await self._read()
+        except TenureError as error:
+            if error.code is not Code.STORE_UNAVAILABLE:
+                raise
+        asyncio.get_running_loop().call_later(AGAIN_S, self.rouse)
         return None
 
     async def _read(self) -> Step | None:
@@ -286,10 +323,40 @@ def cursor_ahead(session_id: str, after: int, head: int) -> TenureError:
     )
 
 
+class Places(Protocol):
+    """Who hears which sessions are watched here, to bring what other hosts commit."""
+
+    def watch(self, session_id: str) -> None:
+        """A session is watched from now on."""
+        ...
+
+    def stood(self, session_id: str, head: int) -> None:
+        """Its journal stands there, as was read after `watch`."""
+        ...
+
+    def leave(self, session_id: str) -> None:
+        """Nobody watches it any more."""
+        ...
+
+
+class _NoPlaces:
+    """A host alone brings everything by itself."""
+
+    def watch(self, session_id: str) -> None:
+        """Nothing."""
+
+    def stood(self, session_id: str, head: int) -> None:
+        """Nothing."""
+
+    def leave(self, session_id: str) -> None:
+        """Nothing."""
+
+
 class Fanout:
     """All hubs of a host. A session that nobody watches has none."""
 
     def __init__(self, store: Store) -> None:
+        self.places: Places = _NoPlaces()
         self._store = store
         self._hubs: dict[str, Hub] = {}
         self._streams = 0
@@ -299,20 +366,40 @@ class Fanout:
         """How many followers there are."""
         return self._streams
 
-    def follow(self, session_id: str, after: int) -> Follower:
-        """A cursor that hands out everything after `after`. Raises TenureError `cursor_ahead`."""
+    async def follow(self, session_id: str, after: int) -> Follower:
+        """A cursor that hands out everything after `after`. Raises TenureError `cursor_ahead`.
+
+        The hub is there before the journal's head is read: what is committed meanwhile comes to it.
+        """
         hub = self._hubs.get(session_id)
-        head = self._store.head(session_id) if hub is None else hub.delivered
-        if after > head:
-            head = self._store.head(session_id)
-        if after > head:
-            raise cursor_ahead(session_id, after, head)
         if hub is None:
-            hub = self._hubs[session_id] = Hub(session_id, head)
+            hub = self._hubs[session_id] = Hub(session_id)
+            self.places.watch(session_id)
         follower = Follower(self, hub, self._store, after)
         hub.followers[follower] = None
         self._streams += 1
+        try:
+            await self._find_place(hub, after)
+        except BaseException:
+            self.leave(hub, follower)
+            raise
         return follower
+
+    async def _find_place(self, hub: Hub, after: int) -> None:
+        """Let a new hub stand at the head. Raises TenureError `cursor_ahead`."""
+        if hub.stands and after <= hub.delivered:
+            return
+        head = await self._store.head(hub.session_id)
+        if head == 0:
+            # Every session has a first event, so this one was deleted since somebody found it there.
+            hub.ended = "deleted"
+            hub.wake()
+            return
+        hub.stand(head)
+        self.places.stood(hub.session_id, head)
+        head = max(head, hub.delivered)
+        if after > head:
+            raise cursor_ahead(hub.session_id, after, head)
 
     def leave(self, hub: Hub, follower: Follower) -> None:
         """A follower is gone; a hub without any goes too."""
@@ -322,13 +409,25 @@ class Fanout:
         self._streams -= 1
         if not hub.followers and self._hubs.get(hub.session_id) is hub:
             del self._hubs[hub.session_id]
+            self.places.leave(hub.session_id)
+
+    def watches(self, session_id: str) -> bool:
+        """Whether anybody follows the session here."""
+        return session_id in self._hubs
+
+    def skip(self, session_id: str, head: int) -> None:
+        """Let the followers of a session read up to `head` from the journal."""
+        hub = self._hubs.get(session_id)
+        if hub is not None:
+            hub.skip(head)
 
     def deliver(self, block: Block) -> None:
         """Hand a committed block to the session's hub, if anyone watches."""
         hub = self._hubs.get(block.session_id)
         if hub is None:
             return
-        if type(block.entries[-1].event) is SessionDeleted:  # the last event that a session ever has
+        # The last event that a session ever has; of other hosts' blocks it is always decoded.
+        if block.entries and type(block.entries[-1].event) is SessionDeleted:
             hub.ended = "deleted"
         hub.deliver(block)
 

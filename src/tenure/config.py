@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -167,6 +168,10 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8321
     store: str | None = None
+    lease_s: Annotated[float, Field(ge=1, le=3_600)] = 10.0
+    slots: Annotated[int, Field(ge=0)] | None = None
+    address: str | None = None
+    files_dir: Path | None = None
     demo: bool = False
     modules: tuple[str, ...] = ()
     entry_points: bool = True
@@ -183,6 +188,14 @@ class Settings(BaseSettings):
     agents: dict[str, AnyAgentSettings] = {}
     mcp: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")], McpSettings] = {}
     bindings: tuple[BindingSettings, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """Where everything is kept: the home, or the database without user, password and options."""
+        if self.store is None:
+            return str(self.home)
+        parts = urlsplit(self.store)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def load(flags: Mapping[str, object], config: Path | None = None) -> Settings:

@@ -8,11 +8,12 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, NamedTuple, NoReturn
+from socket import gethostname
+from typing import IO, TYPE_CHECKING, NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
 import msgspec
@@ -42,10 +43,12 @@ from tenure.host.host import Host, Parts
 from tenure.host.landmarks import DieAt
 from tenure.http.app import create_app
 from tenure.http.call import Options, RunFace
-from tenure.ports.files import Fetched
+from tenure.ports.files import Fetched, Folders
+from tenure.ports.hosts import HostCard
 from tenure.ports.landmarks import Landmarks, NoLandmarks
 from tenure.ports.made import Made
-from tenure.ports.store import Figures, Stamp
+from tenure.ports.signals import Signals, Silence
+from tenure.ports.store import Figures, Stamp, Store
 from tenure.runners.acp.known import Checkup
 from tenure.runners.agent import AnyAgent
 from tenure.runners.demo.concierge import concierge
@@ -73,6 +76,9 @@ from tenure.tools.function import AnyTool, ToolDefinition
 from tenure.tools.registry import Registry, ToolServer
 from tenure.tools.servers import TALKATIVE, Endpoint, Program, ServerTable
 
+if TYPE_CHECKING:
+    from tenure.stores.postgres.tables import PostgresDraft, PostgresTables
+
 log = logging.getLogger("tenure")
 
 DATABASE = "tenure.db"
@@ -81,13 +87,22 @@ ADMIN_KEY_FILE = "admin.key"
 ADMIN = "admin"
 
 
+class OpenStore(NamedTuple):
+    """A store, and what closes it."""
+
+    store: Store
+    close: Callable[[], Awaitable[None]]
+    folders: Folders
+    signals: Signals = Silence()
+
+
 class Served(NamedTuple):
     """A host that is up, its HTTP face, and the bootstrap admin's key."""
 
     host: Host
     app: ASGIApp
     admin_key: str
-    store: SqliteStore
+    store: OpenStore
     lock: IO[str]
     tools: Registry
 
@@ -95,14 +110,14 @@ class Served(NamedTuple):
         """Drain, settle, and let the home go."""
         await self.host.stop()
         await self.tools.stop()
-        self.store.close()
+        await self.store.close()
         self.lock.close()
 
 
 async def build(settings: Settings) -> Served:
     """Open the home and start a host on it. Raises ConfigError that says what is wrong and the way out."""
     home = settings.home
-    check_store(settings.store)
+    on_postgres(settings.store)
     hosted = [*agents(settings)]
     catalogue, tools = Catalogue(hosted), registry(settings)
     check_tools(hosted, tools)
@@ -111,17 +126,19 @@ async def build(settings: Settings) -> Served:
     marks = landmarks()
     async with AsyncExitStack() as undo:
         held = undo.enter_context(lock(home))
-        store = await open_store(home, catalogue, settings, marks)
-        undo.callback(store.close)
+        opened = await open_store(home, catalogue, settings, marks)
+        undo.push_async_callback(opened.close)
         host = Host(
             Parts(
-                store=store,
+                store=opened.store,
+                card=card(settings),
                 clock=SystemClock(),
                 ids=RandomIds(),
                 catalogue=catalogue,
                 limits=settings.limits.limits(),
                 landmarks=marks,
-                folders=DiskFolders(home / SESSIONS),
+                folders=opened.folders,
+                signals=opened.signals,
                 fetch=LateFetch(),
                 version=tenure.__version__,
                 bindings=bindings,
@@ -138,7 +155,7 @@ async def build(settings: Settings) -> Served:
         undo.pop_all()
     face = run_face(host)
     app = create_app(host, options(settings), version=tenure.__version__, run_face=face)
-    return Served(host, app, key, store, held, tools)
+    return Served(host, app, key, opened, held, tools)
 
 
 class LateFetch:
@@ -181,13 +198,20 @@ def run_face(host: Host) -> RunFace | None:
     return LateRunFace()
 
 
-def check_store(url: str | None) -> None:
-    """Refuse a store that this version doesn't have. Raises ConfigError."""
-    if url is not None and not url.startswith("sqlite:"):
-        raise ConfigError(
-            f"The store {url!r} can't be used: this version keeps everything in SQLite, in the home. "
-            "Leave --store out, and choose the place with --home."
-        )
+POSTGRES = ("postgres://", "postgresql://")
+
+
+def on_postgres(url: str | None) -> bool:
+    """Whether a store's URL names a Postgres database. Raises ConfigError for any other."""
+    if url is None or url.startswith(POSTGRES):
+        return url is not None
+    # Of what isn't understood, any part may be a password.
+    scheme, found, _ = url.partition("://")
+    raise ConfigError(
+        f"The store {f'{scheme}://…' if found else 'that is given'} can't be used. Give "
+        "postgres://user@host/database with --store or TENURE_STORE, or leave it out: then everything is "
+        "kept in the home."
+    )
 
 
 class Examination(NamedTuple):
@@ -209,11 +233,63 @@ async def examine_home(home: Path) -> Examination:
         lane.close()
 
 
-async def open_store(home: Path, catalogue: Catalogue, settings: Settings, marks: Landmarks) -> SqliteStore:
-    """The SQLite store of a home that this process holds."""
+async def open_store(home: Path, catalogue: Catalogue, settings: Settings, marks: Landmarks) -> OpenStore:
+    """The store that the settings name. Raises ConfigError where it can't be used."""
     rules = Rules(limits=settings.limits.limits(), terms=catalogue.terms())
-    lane = ThreadLane(str(home / DATABASE), marks, die)
-    return await SqliteStore.opened(lane, rules, RandomIds())
+    if on_postgres(settings.store):
+        return await open_postgres(settings, rules)
+    store = await SqliteStore.opened(ThreadLane(str(home / DATABASE), marks, die), rules, RandomIds())
+
+    async def close() -> None:
+        store.close()
+
+    return OpenStore(store, close, DiskFolders(home / SESSIONS))
+
+
+async def open_postgres(settings: Settings, rules: Rules) -> OpenStore:
+    """The store in Postgres. Raises ConfigError where the extra isn't installed, or the server is unsafe."""
+    with needing("postgres", "A store in Postgres"):
+        from tenure.signals.postgres import PostgresSignals
+        from tenure.stores.postgres.files import open_folders
+        from tenure.stores.postgres.lane import PostgresLane
+        from tenure.stores.postgres.store import PostgresStore
+    assert settings.store is not None
+    lane = await PostgresLane.opened(settings.store, settings.lease_s)
+    store = await PostgresStore.opened(lane, rules, RandomIds())
+    url, local, shared = settings.store, DiskFolders(settings.home / SESSIONS), settings.files_dir
+    try:
+        folders = await open_folders(url, settings.lease_s, local, shared, store.history)
+    except ConfigError:
+        await store.aclose()
+        raise
+
+    async def close() -> None:
+        await folders.aclose()
+        await store.aclose()
+
+    return OpenStore(store, close, folders.folders, PostgresSignals(settings.store))
+
+
+class PostgresSides(NamedTuple):
+    """Both sides of a move in Postgres, and a store of which one moment is examined."""
+
+    source: "type[PostgresTables]"
+    target: "type[PostgresDraft]"
+    examined: "Callable[[str, RandomIds], AbstractAsyncContextManager[Store]]"
+
+
+def postgres_sides() -> PostgresSides:
+    """What `tenure.moving` needs of Postgres. Raises ConfigError where the extra isn't installed."""
+    with needing("postgres", "A store in Postgres"):
+        from tenure.stores.postgres.tables import PostgresDraft, PostgresTables, examined
+    return PostgresSides(PostgresTables, PostgresDraft, examined)
+
+
+def card(settings: Settings) -> HostCard:
+    """What this host says of itself to the others."""
+    name = settings.address or f"{gethostname()}:{settings.port}"
+    slots = settings.limits.limits().live_runs if settings.slots is None else settings.slots
+    return HostCard(name=name, version=tenure.__version__, slots=slots, lease_s=settings.lease_s)
 
 
 def die(reason: str) -> NoReturn:
@@ -288,13 +364,8 @@ def distinct(tools: Iterable[AnyTool]) -> list[AnyTool]:
 
 def server(name: str, table: McpSettings) -> ToolServer:
     """A server of tools that tenure.toml names. Raises ConfigError where the extra isn't installed."""
-    try:
+    with needing("mcp", f"[mcp.{name}]"):
         from tenure.tools.mcp import McpServer
-    except ModuleNotFoundError as missing:
-        raise ConfigError(
-            f"[mcp.{name}] needs the extra mcp ({missing.name} isn't there). Install it: "
-            "pip install 'tenure[mcp]'."
-        ) from missing
     return McpServer(
         ServerTable(
             name=name,
@@ -352,15 +423,15 @@ def configured(name: str, table: AnyAgentSettings, settings: Settings, known: Ma
         case PythonAgent():
             return python_agent(name, table, attempts, known)
         case PydanticAIAgent():
-            with needing("pydantic-ai", name):
+            with needing("pydantic-ai", f"agents.{name}"):
                 from tenure.runners.pydantic_ai.assembly import pydantic_ai_agent
             made = pydantic_ai_agent(name, table)
         case AcpAgent():
-            with needing("acp", name):
+            with needing("acp", f"agents.{name}"):
                 from tenure.runners.acp.assembly import acp_agent
             made = acp_agent(name, table, settings.home)
         case AguiAgent():
-            with needing("agui", name):
+            with needing("agui", f"agents.{name}"):
                 from tenure.runners.agui.assembly import agui_agent
             made = agui_agent(name, table)
     return assembled(name, made, table.policy(made.policy, attempts))
@@ -389,19 +460,19 @@ async def check_agent(name: str, settings: Settings) -> Checkup:
             f'There is no agents.{name} with runner = "acp" in tenure.toml, and only such agents can be '
             "checked. `tenure agents --detect` writes a table for those that are on this machine."
         )
-    with needing("acp", name):
+    with needing("acp", f"agents.{name}"):
         from tenure.runners.acp.checkup import checkup
     return await checkup(name, table)
 
 
 @contextmanager
-def needing(extra: str, name: str) -> Generator[None]:
-    """Say which extra an agent needs where it isn't installed. Raises ConfigError."""
+def needing(extra: str, what: str) -> Generator[None]:
+    """Say which extra something needs where it isn't installed. Raises ConfigError."""
     try:
         yield
     except ModuleNotFoundError as missing:
         raise ConfigError(
-            f"agents.{name} needs the extra {extra} ({missing.name} isn't there). Install it: "
+            f"{what} needs the extra {extra} ({missing.name} isn't there). Install it: "
             f"pip install 'tenure[{extra}]'."
         ) from missing
 
@@ -451,7 +522,7 @@ async def bootstrap(host: Host, home: Path) -> str:
 
 async def is_admins(host: Host, key: str) -> bool:
     """Whether `key` is the bootstrap admin's. One that was never seen becomes it, and replaces the others."""
-    known = host.store.principal(secret_hash(key), host.clock.now())
+    known = await host.store.principal(secret_hash(key), host.clock.now())
     if known is not None:
         return known.root
     admin = Principal(tenant=DEFAULT_TENANT, user=ADMIN, role=Role.ADMIN, key_id="", root=True)
@@ -462,7 +533,9 @@ async def is_admins(host: Host, key: str) -> bool:
     except TenureError as refusal:
         if refusal.code is not Code.CONFLICT:
             raise
-        return False
+        # It is there by now: another host that starts with it was quicker, or it was revoked.
+        known = await host.store.principal(secret_hash(key), host.clock.now())
+        return known is not None and known.root
     return True
 
 
@@ -479,6 +552,8 @@ def fresh_key(host: Host, home: Path) -> str:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(key + "\n")
+    if not host.store.alone:
+        log.warning("The admin's key in %s is new and ends others. Set TENURE_ADMIN_KEY on all hosts.", path)
     return key
 
 

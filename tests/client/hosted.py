@@ -20,8 +20,11 @@ EVERYWHERE = BindingSettings(id="all", agent="scripted", scope=ScopeSettings(typ
 class Hosted:
     """One server on one home. It may be stopped and started again on the same port."""
 
-    def __init__(self, home: Path, agents: Mapping[str, AnyAgentSettings] | None = None) -> None:
+    def __init__(
+        self, home: Path, agents: Mapping[str, AnyAgentSettings] | None = None, store: str | None = None
+    ) -> None:
         self.home = home
+        self._store = store
         self._agents = dict(agents or {})
         self.port = 0
         self._thread: threading.Thread | None = None
@@ -68,6 +71,7 @@ class Hosted:
         try:
             settings = Settings(
                 home=self.home,
+                store=self._store,
                 demo=True,
                 port=self.port,
                 entry_points=False,

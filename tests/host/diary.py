@@ -60,9 +60,9 @@ class Plan:
         """The room of schedules of the host that is up."""
         return self.rooms.host.scheduling
 
-    def info(self) -> ScheduleInfo:
+    async def info(self) -> ScheduleInfo:
         """How it stands."""
-        info = self.rooms.host.store.schedules.get(self.id)
+        info = await self.rooms.host.store.schedules.get(self.id)
         assert info is not None
         return info
 

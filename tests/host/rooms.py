@@ -34,7 +34,9 @@ from tenure.ports.landmarks import NoLandmarks
 from tenure.ports.runner import RunContext
 from tenure.ports.store import Block
 from tenure.ports.tool import NO_TOOLS, Tools
-from tenure.stores.sqlite.batch import Tx
+from tenure.stores.relational.locks import Lock
+from tenure.stores.relational.look import Look
+from tenure.stores.relational.tx import Tx
 from tenure.stores.sqlite.store import SqliteStore
 from tests.simulation.lane import Disk, SimLane
 from tests.simulation.loop import SimLoop
@@ -69,6 +71,10 @@ class Line(SimLane):
         self.delay = 0.0
         self.full = False
         self.breaks = 0
+        self.look_s = 0.0
+        """How old an answer of the store is when it comes, in seconds."""
+        self.away = False
+        """Whether the store answers nothing that it is asked."""
         self.blocks: list[Block] = []
 
     def on_commit(self, listener: Callable[[Block], None]) -> None:
@@ -78,7 +84,7 @@ class Line(SimLane):
 
         super().on_commit(tap)
 
-    def write(self, act: Callable[[Tx], T]) -> "asyncio.Future[T]":
+    def write(self, act: Callable[[Tx], T], *locks: Lock) -> "asyncio.Future[T]":
         def acted(tx: Tx) -> T:
             if self.breaks:
                 self.breaks -= 1
@@ -87,7 +93,15 @@ class Line(SimLane):
                 raise TenureError(Code.STORE_FULL, "The disk is full.")
             return act(tx)
 
-        return super().write(acted)
+        return super().write(acted, *locks)
+
+    async def peek(self, query: Callable[[Look], T]) -> T:
+        if self.away:
+            raise TenureError(Code.STORE_UNAVAILABLE, "The store is away.")
+        found = await super().peek(query)
+        if self.look_s:
+            await asyncio.sleep(self.look_s)
+        return found
 
     def _delay(self) -> float:
         return self.delay
@@ -281,7 +295,7 @@ class Talk:
     async def until(self, fact: type[Event] | Callable[[Recorded], bool], after: int = 0) -> Recorded:
         """Wait for the first event that is such a fact."""
         async with asyncio.timeout(PATIENCE_S):
-            with self.rooms.host.fanout.follow(self.session_id, after) as follower:
+            with await self.rooms.host.fanout.follow(self.session_id, after) as follower:
                 while True:
                     step = await follower.next()
                     assert not isinstance(step, Ended), step
@@ -310,10 +324,10 @@ class Talk:
         """What was said, oldest first: by whom, what, and how far it came."""
         return [(item.role, item.content, item.status) for item in await self.transcript()]
 
-    def run(self, receipt: MessageReceipt | str) -> RunInfo:
+    async def run(self, receipt: MessageReceipt | str) -> RunInfo:
         """A run by its id or its message's receipt."""
         run_id = receipt if isinstance(receipt, str) else receipt.run_id
-        info = self.rooms.host.store.run(run_id or "")
+        info = await self.rooms.host.store.run(run_id or "")
         assert info is not None
         return info
 

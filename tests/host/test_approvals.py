@@ -132,7 +132,7 @@ async def test_several_approvals_at_once_are_waited_for_together(rooms: Rooms) -
     by_name = {str(question.arguments["to"]): question.approval_id for question in questions}
     await decide(talk, by_name["b"], Answering.DENY)
     await decide(talk, by_name["c"])
-    assert (mails(rooms).made, talk.run(receipt).status) == ([], "waiting")
+    assert (mails(rooms).made, (await talk.run(receipt)).status) == ([], "waiting")
     await decide(talk, by_name["a"])
     events = await talk.answer(receipt)
 
@@ -147,7 +147,7 @@ async def test_a_session_tells_what_it_waits_for(rooms: Rooms) -> None:
     talk = await hosted(rooms)
     receipt = await talk.send("bob")
     question = await asked(talk)
-    info = rooms.host.store.session(talk.session_id)
+    info = await rooms.host.store.session(talk.session_id)
 
     assert info is not None
     assert info.status == "waiting"
@@ -162,7 +162,7 @@ async def test_a_session_tells_what_it_waits_for(rooms: Rooms) -> None:
     )
     await decide(talk, question.approval_id)
     await talk.answer(receipt)
-    info = rooms.host.store.session(talk.session_id)
+    info = await rooms.host.store.session(talk.session_id)
     assert info is not None
     assert (info.status, info.pending_approvals) == ("idle", ())
 
@@ -208,13 +208,13 @@ async def test_an_answered_run_waits_for_a_slot_and_then_goes_on_where_it_stood(
     busy = await other.send("busy")
     await other.until(MessageDelta)
     await decide(talk, question.approval_id)
-    info = talk.run(receipt)
+    info = await talk.run(receipt)
     assert (info.status, mails(rooms).calls) == ("queued", [])
     events = await talk.answer(receipt)
 
     assert (await other.answer(busy))[-1].at <= events[-1].at
     assert (said(events), modes(events)) == ("so done", [(1, "held")])
-    assert (talk.run(receipt).attempt, len(mails(rooms).calls)) == (1, 1)
+    assert ((await talk.run(receipt)).attempt, len(mails(rooms).calls)) == (1, 1)
 
 
 @in_virtual_time
@@ -256,7 +256,7 @@ async def test_the_slot_of_a_run_that_comes_to_wait_goes_to_the_next(rooms: Room
     events = await other.answer(busy)
 
     assert (busy.disposition, end(events)) == ("queued", ("completed", ""))
-    assert talk.run(receipt).status == "waiting"
+    assert (await talk.run(receipt)).status == "waiting"
 
 
 # --- how long a runner is held
@@ -270,7 +270,7 @@ async def test_a_runner_is_held_for_a_while_and_then_its_run_starts_over(rooms: 
     await asyncio.sleep(899)
     assert rooms.host.executing == 1
     await asyncio.sleep(2)
-    assert (rooms.host.executing, talk.run(receipt).status) == (0, "waiting")
+    assert (rooms.host.executing, (await talk.run(receipt)).status) == (0, "waiting")
     await decide(talk, question.approval_id)
     events = await talk.answer(receipt)
 
@@ -363,7 +363,7 @@ async def test_an_approval_survives_the_host_and_its_call_is_made_once(rooms: Ro
     question = await asked(talk)
     rooms.crash()
     await rooms.up(agent(mailing, TOOLED))
-    assert (talk.run(receipt).status, rooms.host.executing) == ("waiting", 0)
+    assert ((await talk.run(receipt)).status, rooms.host.executing) == ("waiting", 0)
     await decide(talk, question.approval_id)
     events = await talk.answer(receipt)
 
@@ -386,7 +386,7 @@ async def test_a_host_that_dies_after_the_answer_still_makes_the_call(rooms: Roo
     other = await rooms.open()
     await other.send("busy")
     await decide(talk, question.approval_id)
-    assert talk.run(receipt).status == "queued"
+    assert (await talk.run(receipt)).status == "queued"
     rooms.crash()
     await rooms.up(agent(dies, TOOLED), limits=Limits(live_runs=2))
     events = await talk.answer(receipt)

@@ -126,8 +126,8 @@ async def test_a_run_stops_when_another_of_its_user_spends_the_rest_of_the_day(r
     events = await talk.answer(idle)
 
     assert (end(events), said(events)) == (SPENT, "waiting")
-    assert rooms.host.store.run(others.run_id or "") is not None
-    assert talk.run(others).status == "running"
+    assert await rooms.host.store.run(others.run_id or "") is not None
+    assert (await talk.run(others)).status == "running"
 
 
 @pytest.mark.sources("P11")
@@ -327,7 +327,7 @@ async def test_an_answer_to_the_question_survives_a_restart(rooms: Rooms) -> Non
 async def test_the_books_show_each_model_call_once(rooms: Rooms) -> None:
     talk = await hosted(rooms, spender, Budget(tokens=1_000))
     await talk.say()
-    spent = rooms.host.store.session(talk.session_id)
+    spent = await rooms.host.store.session(talk.session_id)
 
     assert spent is not None
     assert (spent.usage.input_tokens, spent.usage.cost) == (180, pytest.approx(1.8))

@@ -442,7 +442,7 @@ async def test_runner_that_never_awaits_keeps_nobody_else_from_working(rooms: Ro
     shouted = await loud.send()
     answer = await quiet.say()
     assert (said(answer), end(answer)) == ("." * 20, ("completed", ""))
-    assert loud.run(shouted).status == "running"
+    assert (await loud.run(shouted)).status == "running"
 
     assert longest <= 100  # outputs before everybody else has a turn
     await loud.stop()

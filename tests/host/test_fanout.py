@@ -53,7 +53,7 @@ async def spoken(rooms: Rooms, words: int = 300) -> Talk:
 
 async def whole(talk: Talk) -> list[bytes]:
     """Every envelope of the session, as a client gets it."""
-    with talk.rooms.host.fanout.follow(talk.session_id, 0) as follower:
+    with await talk.rooms.host.fanout.follow(talk.session_id, 0) as follower:
         return (await caught_up(follower))[0]
 
 
@@ -113,7 +113,7 @@ async def test_replay_goes_over_into_live_with_exactly_one_up_to_date(rooms: Roo
     talk = await spoken(rooms)
     head = len(await talk.journal())
     steps: list[Step | None] = []
-    with rooms.host.fanout.follow(talk.session_id, 0) as follower:
+    with await rooms.host.fanout.follow(talk.session_id, 0) as follower:
         _, replay = await caught_up(follower)
         steps += replay
         for number in range(3):
@@ -129,7 +129,7 @@ async def test_replay_goes_over_into_live_with_exactly_one_up_to_date(rooms: Roo
 async def test_follower_from_the_head_is_told_first_that_it_is_up_to_date(rooms: Rooms) -> None:
     talk = await spoken(rooms, 3)
     head = len(await talk.journal())
-    with rooms.host.fanout.follow(talk.session_id, head) as follower:
+    with await rooms.host.fanout.follow(talk.session_id, head) as follower:
         assert await follower.next() == UpToDate(head)
         await rename(talk, "live")
         assert numbers(await follower.next()) == (head + 1, head + 1)
@@ -142,7 +142,7 @@ async def test_follower_during_a_run_gets_every_entry_once_while_it_is_written(r
     rooms.lane.delay = 0.002
     seen: list[bytes] = []
     await talk.send("1000")
-    with rooms.host.fanout.follow(talk.session_id, 0) as follower:
+    with await rooms.host.fanout.follow(talk.session_id, 0) as follower:
         while not seen or b'"run.finished"' not in seen[-1]:
             step = await follower.next()
             if isinstance(step, Delivery):
@@ -160,12 +160,12 @@ async def test_resume_at_every_cursor_gives_exactly_the_rest(rooms: Rooms, watch
     fanout = rooms.host.fanout
     with ExitStack() as watchers:
         if watched:
-            watchers.enter_context(fanout.follow(talk.session_id, 0))
+            watchers.enter_context(await fanout.follow(talk.session_id, 0))
         await talk.say("150")
         entries = await whole(talk)
         assert len(entries) > 150
         for cursor in range(len(entries) + 1):
-            with fanout.follow(talk.session_id, cursor) as follower:
+            with await fanout.follow(talk.session_id, cursor) as follower:
                 assert (await caught_up(follower))[0] == entries[cursor:]
                 assert follower.after == len(entries)
 
@@ -176,7 +176,7 @@ async def test_cursor_beyond_the_head_is_refused_with_the_head(rooms: Rooms) -> 
     head = len(await talk.journal())
     for _ in range(2):
         with pytest.raises(TenureError) as refusal:
-            rooms.host.fanout.follow(talk.session_id, head + 1)
+            await rooms.host.fanout.follow(talk.session_id, head + 1)
         assert (refusal.value.code, refusal.value.facts) == (Code.CURSOR_AHEAD, {"head_seq": head})
         assert rooms.host.fanout.streams == 0
 
@@ -190,7 +190,7 @@ async def test_block_that_begins_later_than_the_next_number_sends_followers_to_t
 ) -> None:
     talk, blocks = await blocks_of(rooms, 6)
     fanout = Fanout(rooms.host.store)
-    with fanout.follow(talk.session_id, 6) as follower:
+    with await fanout.follow(talk.session_id, 6) as follower:
         assert await follower.next() == UpToDate(6)
         for number in range(4):
             await rename(talk, f"later {number}")
@@ -212,7 +212,7 @@ async def test_block_that_begins_later_than_the_next_number_sends_followers_to_t
 async def test_block_that_was_delivered_before_is_dropped(rooms: Rooms) -> None:
     talk, blocks = await blocks_of(rooms, 6)
     fanout = Fanout(rooms.host.store)
-    with fanout.follow(talk.session_id, 3) as follower:
+    with await fanout.follow(talk.session_id, 3) as follower:
         for block in blocks:
             fanout.deliver(block)
         envelopes, _ = await caught_up(follower)
@@ -229,7 +229,7 @@ async def test_block_that_was_delivered_before_is_dropped(rooms: Rooms) -> None:
 async def test_blocks_of_other_sessions_and_of_unwatched_ones_disturb_nobody(rooms: Rooms) -> None:
     talk, _ = await blocks_of(rooms, 3)
     other = await rooms.open()
-    with rooms.host.fanout.follow(talk.session_id, 3) as follower:
+    with await rooms.host.fanout.follow(talk.session_id, 3) as follower:
         assert await follower.next() == UpToDate(3)
         await rename(other, "elsewhere")
         follower.wake()
@@ -243,7 +243,7 @@ async def test_commit_during_a_replay_is_neither_missed_nor_repeated(rooms: Room
     rooms.lane.delay = 0.01
     seen: list[bytes] = []
     fanout = Fanout(rooms.host.store)
-    with fanout.follow(talk.session_id, 0) as follower:
+    with await fanout.follow(talk.session_id, 0) as follower:
         hub_listens = rooms.lane.blocks
         for number in range(10):
             step = asyncio.ensure_future(follower.next())
@@ -271,7 +271,7 @@ async def test_follower_that_falls_behind_the_kept_blocks_pages_the_journal_and_
     rooms: Rooms,
 ) -> None:
     talk = await talk_with(rooms, burst)
-    with rooms.host.fanout.follow(talk.session_id, 0) as slow:
+    with await rooms.host.fanout.follow(talk.session_id, 0) as slow:
         first, _ = await caught_up(slow)
         await talk.say(str(3 * RING_EVENTS))
         rest, steps = await caught_up(slow)
@@ -293,7 +293,7 @@ async def test_big_blocks_are_kept_within_bounds_and_nobody_misses_one(rooms: Ro
         yield completed()
 
     talk = await talk_with(rooms, heavy)
-    with rooms.host.fanout.follow(talk.session_id, 0) as slow:
+    with await rooms.host.fanout.follow(talk.session_id, 0) as slow:
         await talk.say("go")
         envelopes, _ = await caught_up(slow)
         assert envelopes == await whole(talk)
@@ -307,7 +307,7 @@ async def test_big_blocks_are_kept_within_bounds_and_nobody_misses_one(rooms: Ro
 @in_virtual_time
 async def test_slow_follower_stalls_neither_the_run_nor_the_others(rooms: Rooms) -> None:
     talk = await talk_with(rooms, burst)
-    with rooms.host.fanout.follow(talk.session_id, 0) as slow:
+    with await rooms.host.fanout.follow(talk.session_id, 0) as slow:
         began = rooms.loop.time()
         events = await talk.say("5000")
         assert events[-1].event == RunFinished(status="completed", reason="")
@@ -322,7 +322,7 @@ async def test_retired_beginning_is_one_explicit_gap(rooms: Rooms) -> None:
     rules = Rules(limits=Limits(), terms={})
     store = Retiring(rooms.lane, rules, SimIds(random.Random(1)), rooms.host.store.history)
     entries = await whole(talk)
-    with Fanout(store).follow(talk.session_id, 2) as follower:
+    with await Fanout(store).follow(talk.session_id, 2) as follower:
         gap = await follower.next()
         envelopes, _ = await caught_up(follower)
 
@@ -336,7 +336,7 @@ async def test_retired_beginning_is_one_explicit_gap(rooms: Rooms) -> None:
 @in_virtual_time
 async def test_wake_lets_next_return_nothing_once(rooms: Rooms) -> None:
     talk, _ = await blocks_of(rooms, 3)
-    with rooms.host.fanout.follow(talk.session_id, 3) as follower:
+    with await rooms.host.fanout.follow(talk.session_id, 3) as follower:
         assert await follower.next() == UpToDate(3)
         waiting = asyncio.ensure_future(follower.next())
         await asyncio.sleep(1)
@@ -353,7 +353,7 @@ async def test_wake_lets_next_return_nothing_once(rooms: Rooms) -> None:
 @in_virtual_time
 async def test_wake_before_next_is_not_forgotten_and_loses_nothing(rooms: Rooms) -> None:
     talk, _ = await blocks_of(rooms, 3)
-    with rooms.host.fanout.follow(talk.session_id, 3) as follower:
+    with await rooms.host.fanout.follow(talk.session_id, 3) as follower:
         follower.wake()
         follower.wake()
         await rename(talk, "new")
@@ -366,7 +366,7 @@ async def test_wake_before_next_is_not_forgotten_and_loses_nothing(rooms: Rooms)
 @in_virtual_time
 async def test_follower_that_is_cancelled_while_it_waits_can_go_on(rooms: Rooms) -> None:
     talk, _ = await blocks_of(rooms, 3)
-    with rooms.host.fanout.follow(talk.session_id, 3) as follower:
+    with await rooms.host.fanout.follow(talk.session_id, 3) as follower:
         await follower.next()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(15):
@@ -379,7 +379,7 @@ async def test_follower_that_is_cancelled_while_it_waits_can_go_on(rooms: Rooms)
 async def test_follower_ends_at_once_with_the_reason_it_is_given(rooms: Rooms) -> None:
     talk, _ = await blocks_of(rooms, 3)
     fanout = rooms.host.fanout
-    with fanout.follow(talk.session_id, 0) as behind, fanout.follow(talk.session_id, 3) as other:
+    with await fanout.follow(talk.session_id, 0) as behind, await fanout.follow(talk.session_id, 3) as other:
         behind.end("slow")
         assert await behind.next() == Ended("slow")
         assert await other.next() == UpToDate(3)
@@ -390,7 +390,10 @@ async def test_follower_ends_at_once_with_the_reason_it_is_given(rooms: Rooms) -
 async def test_end_of_a_session_comes_after_what_its_followers_still_have_to_get(rooms: Rooms) -> None:
     talk, _ = await blocks_of(rooms, 5)
     fanout = rooms.host.fanout
-    with fanout.follow(talk.session_id, 0) as behind, fanout.follow(talk.session_id, 5) as waiting:
+    with (
+        await fanout.follow(talk.session_id, 0) as behind,
+        await fanout.follow(talk.session_id, 5) as waiting,
+    ):
         await waiting.next()
         next_ = asyncio.ensure_future(waiting.next())
         await asyncio.sleep(0)
@@ -410,7 +413,9 @@ async def test_end_of_all_reaches_every_follower_of_every_session(rooms: Rooms) 
     fanout = rooms.host.fanout
     with ExitStack() as streams:
         followers = [
-            streams.enter_context(fanout.follow(talk.session_id, after)) for talk in talks for after in (0, 1)
+            streams.enter_context(await fanout.follow(talk.session_id, after))
+            for talk in talks
+            for after in (0, 1)
         ]
         waiting = [asyncio.ensure_future(follower.next()) for follower in followers[1::2]]
         assert {await step for step in waiting} == {UpToDate(1)}
@@ -423,7 +428,7 @@ async def test_end_of_all_reaches_every_follower_of_every_session(rooms: Rooms) 
 async def test_deleted_session_ends_its_streams_after_its_last_entry(rooms: Rooms) -> None:
     talk, _ = await blocks_of(rooms, 3)
     steps: list[Step | None] = []
-    with rooms.host.fanout.follow(talk.session_id, 3) as follower:
+    with await rooms.host.fanout.follow(talk.session_id, 3) as follower:
         await follower.next()
         await rooms.there(rooms.host.commands.delete_session(ADA, talk.session_id))
         steps = [await follower.next(), await follower.next()]
@@ -437,7 +442,7 @@ async def test_deleted_session_ends_its_streams_after_its_last_entry(rooms: Room
 async def test_follower_far_behind_a_deleted_session_ends_too(rooms: Rooms) -> None:
     talk = await talk_with(rooms, burst)
     await talk.say(str(RING_EVENTS * 2))
-    with rooms.host.fanout.follow(talk.session_id, 0) as behind:
+    with await rooms.host.fanout.follow(talk.session_id, 0) as behind:
         await behind.next()
         await rooms.there(rooms.host.commands.delete_session(ADA, talk.session_id))
         await asyncio.sleep(1)
@@ -459,7 +464,7 @@ async def test_unwatched_session_keeps_no_blocks_in_memory(rooms: Rooms) -> None
         return rooms.lane.blocks[-1]
 
     nobody = holders(await fresh())
-    with fanout.follow(talk.session_id, 0), fanout.follow(talk.session_id, 0):
+    with await fanout.follow(talk.session_id, 0), await fanout.follow(talk.session_id, 0):
         watched = await fresh()
         assert (fanout.streams, holders(watched)) == (2, nobody + 2)  # the hub, and the name `watched`
     assert (fanout.streams, holders(watched)) == (0, nobody + 1)
@@ -470,8 +475,8 @@ async def test_unwatched_session_keeps_no_blocks_in_memory(rooms: Rooms) -> None
 async def test_leaving_twice_counts_once(rooms: Rooms) -> None:
     talk, _ = await blocks_of(rooms, 2)
     fanout = rooms.host.fanout
-    with fanout.follow(talk.session_id, 0):
-        follower = fanout.follow(talk.session_id, 0)
+    with await fanout.follow(talk.session_id, 0):
+        follower = await fanout.follow(talk.session_id, 0)
         with follower:
             assert fanout.streams == 2
         with follower:
@@ -487,7 +492,7 @@ async def test_frames_of_a_commit_are_made_once_for_all_followers(rooms: Rooms) 
     talk, _ = await blocks_of(rooms, 3)
     fanout = rooms.host.fanout
     with ExitStack() as streams:
-        followers = [streams.enter_context(fanout.follow(talk.session_id, 3)) for _ in range(50)]
+        followers = [streams.enter_context(await fanout.follow(talk.session_id, 3)) for _ in range(50)]
         for follower in followers:
             await follower.next()
         await rename(talk, "seen by all")
@@ -501,11 +506,11 @@ async def test_frames_of_a_commit_are_made_once_for_all_followers(rooms: Rooms) 
 @in_virtual_time
 async def test_frames_carry_the_envelope_under_its_number_however_they_are_cut(rooms: Rooms) -> None:
     talk = await talk_with(rooms, burst)
-    with rooms.host.fanout.follow(talk.session_id, 0):
+    with await rooms.host.fanout.follow(talk.session_id, 0):
         await talk.say("100")
         entries = await whole(talk)
         for cursor in (0, 1, 2, 57, len(entries) - 1):
-            with rooms.host.fanout.follow(talk.session_id, cursor) as follower:
+            with await rooms.host.fanout.follow(talk.session_id, cursor) as follower:
                 step = await follower.next()
                 assert isinstance(step, Delivery)
                 upto = zip(range(cursor + 1, step.last + 1), entries[cursor : step.last], strict=True)
@@ -521,9 +526,9 @@ async def waiting_at_head(
     rooms: Rooms, streams: ExitStack, talk: Talk, count: int
 ) -> list[asyncio.Task[Step | None]]:
     """So many followers, all caught up and waiting for the next entry."""
-    head = rooms.host.store.head(talk.session_id)
+    head = await rooms.host.store.head(talk.session_id)
     follow = rooms.host.fanout.follow
-    followers = [streams.enter_context(follow(talk.session_id, head)) for _ in range(count)]
+    followers = [streams.enter_context(await follow(talk.session_id, head)) for _ in range(count)]
     for follower in followers:
         assert await follower.next() == UpToDate(head)
     waiting = [asyncio.ensure_future(follower.next()) for follower in followers]
@@ -568,7 +573,7 @@ async def test_crowd_does_not_wait_when_much_has_come_together(rooms: Rooms) -> 
         waiting = await waiting_at_head(rooms, streams, talk, CROWD)
         await talk.say(str(2 * JOIN_EVENTS))
         steps = await asyncio.gather(*waiting)
-        head = rooms.host.store.head(talk.session_id)
+        head = await rooms.host.store.head(talk.session_id)
 
     assert {step.first for step in steps if isinstance(step, Delivery)} == {2}
     assert all(numbers(step)[1] < head for step in steps)

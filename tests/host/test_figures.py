@@ -10,13 +10,15 @@ from tenure.core.command import CloseSession, InterruptRun
 from tenure.core.event import MessageDelta, RunFinished
 from tenure.core.grant import Policy
 from tenure.core.limits import Limits
+from tenure.core.moment import Micros, timestamp
 from tenure.core.output import Output, Text, completed, failed
 from tenure.core.run import RunState
-from tenure.core.view import Stats
+from tenure.core.view import HostInfo, Stats
 from tenure.errors import Code, TenureError
 from tenure.host.telemetry import Telemetry, percentile
 from tenure.ports.runner import RunContext
 from tests.host.rooms import ADA, Rooms, Talk, agent, in_virtual_time
+from tests.simulation.world import EPOCH
 
 
 async def moody(run: RunContext) -> AsyncIterator[Output]:
@@ -46,7 +48,7 @@ async def test_stats_are_what_is_there(rooms: Rooms) -> None:
     await rooms.there(close)
     await talks[1].until(MessageDelta)
     await asyncio.sleep(100)
-    with rooms.host.fanout.follow(talks[0].session_id, 0):
+    with await rooms.host.fanout.follow(talks[0].session_id, 0):
         stats = await rooms.host.stats()
     events = sum([len(await talk.journal()) for talk in talks])
     commits = rooms.host.store.commits()
@@ -70,6 +72,20 @@ async def test_stats_are_what_is_there(rooms: Rooms) -> None:
         version="rooms",
         history=rooms.host.store.history,
         draining=False,
+        hosts=(
+            HostInfo(
+                id=1,
+                name="",
+                version="",
+                slots=2,
+                live_runs=2,
+                draining=False,
+                joined_at=timestamp(Micros(EPOCH)),
+                renewed_at=timestamp(Micros(EPOCH)),
+                lease_left_s=None,
+                answers=True,
+            ),
+        ),
     )
     assert commits.events == events
 

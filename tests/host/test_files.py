@@ -224,7 +224,7 @@ async def test_an_artifact_stands_where_it_was_put_out(rooms: Rooms) -> None:
         sha256=hash_of(b"a,b\n1,2\n"),
     )
     assert (notes.name, notes.media_type) == ("notes.bin", "application/octet-stream")
-    infos = rooms.host.store.files.all(talk.session_id)
+    infos = await rooms.host.store.files.all(talk.session_id)
     assert [created(info) for info in infos] == [report, notes]
     assert {info.kind for info in infos} == {FileKind.ARTIFACT}
 
@@ -308,7 +308,7 @@ async def test_an_attempt_after_a_crash_makes_its_artifacts_no_second_time(rooms
     await rooms.up(agent(work))
     await talk.until(RunFinished)
 
-    assert [info.name for info in rooms.host.store.files.all(talk.session_id)] == ["report.csv"]
+    assert [info.name for info in await rooms.host.store.files.all(talk.session_id)] == ["report.csv"]
 
 
 # --- crashes, and the end of a session
@@ -332,7 +332,7 @@ async def test_bytes_of_an_act_that_a_crash_undid_are_swept_away(rooms: Rooms) -
 
     assert before == sorted([kept.sha256, hash_of(b"lost")])
     assert os.listdir(folder(talk).parent / "blobs") == [kept.sha256]
-    assert [info.name for info in rooms.host.store.files.all(talk.session_id)] == ["kept"]
+    assert [info.name for info in await rooms.host.store.files.all(talk.session_id)] == ["kept"]
 
 
 @pytest.mark.sources("M11")
@@ -529,7 +529,7 @@ async def test_an_event_that_comes_again_brings_the_same_files(rooms: Rooms) -> 
 
     assert again == first
     assert [one.name for one in other] == ["a (3)"]
-    assert len(rooms.host.store.files.all(talk.session_id)) == 3
+    assert len(await rooms.host.store.files.all(talk.session_id)) == 3
 
 
 @in_virtual_time

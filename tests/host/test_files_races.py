@@ -92,7 +92,7 @@ class Story:
 
     async def delete(self, talk: Talk) -> None:
         """Delete a file."""
-        infos = self.rooms.host.store.files.all(talk.session_id)
+        infos = await self.rooms.host.store.files.all(talk.session_id)
         if infos:
             info = self.draw.choice(infos)
             if not isinstance(info.run_id, str):
@@ -118,9 +118,9 @@ class Story:
         store, folders = self.rooms.host.store, self.rooms.disk.folders
         there = set(await folders.sessions())
         for session_id in sorted(there):
-            assert store.ground(session_id) is not None, f"{session_id} was deleted, its folder wasn't"
+            assert await store.ground(session_id) is not None, f"{session_id} was deleted, its folder wasn't"
         for talk in self.talks:
-            infos = store.files.all(talk.session_id)
+            infos = await store.files.all(talk.session_id)
             for info in infos:
                 assert await self.read(talk, info.id) == info.sha256
             listed = sorted({info.sha256 for info in infos})

@@ -39,7 +39,7 @@ async def test_a_question_to_a_person_stays_with_the_parent(rooms: Rooms) -> Non
     receipt = await talk.send("bob")
     question = await asked(talk)
     await talk.send(SendMessage(content="waits", when_busy=BusyPolicy.QUEUE))
-    fork, made = await branch(talk, rooms.host.store.head(talk.session_id))
+    fork, made = await branch(talk, await rooms.host.store.head(talk.session_id))
 
     assert (made.status, made.pending_approvals, made.queue_held) == ("idle", (), False)
     assert await approvals(fork) == []
@@ -69,9 +69,9 @@ async def test_the_forks_run_has_its_own_authors_grant_and_the_parents_runs_stay
     own = await fork.send("eve")
     await fork.until(MessageDelta)
 
-    assert fork.run(own).grant.author.user == "ben"
+    assert (await fork.run(own)).grant.author.user == "ben"
     runs = await rooms.host.store.runs(fork.session_id, None, 10)
     assert [run.id for run in runs.data] == [own.run_id]
-    assert fork.run(receipt).session_id == talk.session_id
+    assert (await fork.run(receipt)).session_id == talk.session_id
     await fork.stop()
     await talk.stop()

@@ -59,7 +59,7 @@ async def test_followers_of_idle_sessions_take_no_task_and_no_step_of_the_host(r
     talks = await opened(rooms, 300)
     with ExitStack() as streams:
         for talk in talks:
-            streams.enter_context(rooms.host.fanout.follow(talk.session_id, 0))
+            streams.enter_context(await rooms.host.fanout.follow(talk.session_id, 0))
 
         assert rooms.host.fanout.streams == 300
         assert rooms.host.tasks == tasks

@@ -82,7 +82,7 @@ async def test_full_disk_makes_the_runner_wait_and_all_arrives_once_there_is_spa
     await asyncio.sleep(600)
 
     assert len(yielded) == stuck < 2_000
-    assert talk.run(receipt).status == "running"
+    assert (await talk.run(receipt)).status == "running"
     rooms.lane.full = False
     events = await talk.answer(receipt)
     assert (said(events), end(events)) == (whole(2_000), ("completed", ""))
@@ -93,7 +93,7 @@ async def test_disk_that_fills_and_empties_all_the_time_loses_and_repeats_nothin
     talk = await talk_with(rooms, burst([], 1_500))
     rooms.lane.delay = 0.05
     receipt = await talk.send()
-    while talk.run(receipt).finished_at is None:
+    while (await talk.run(receipt)).finished_at is None:
         rooms.lane.full = not rooms.lane.full
         await asyncio.sleep(rooms.loop.random.choice((0.05, 0.2, 0.4, 0.9)))
     rooms.lane.full = False
@@ -115,7 +115,7 @@ async def test_words_between_acts_that_find_no_space_arrive_once_and_in_order(ro
     rooms.lane.delay = 0.1
     for _ in range(40):
         receipt = await talk.send()
-        while talk.run(receipt).finished_at is None:
+        while (await talk.run(receipt)).finished_at is None:
             rooms.lane.full = not rooms.lane.full
             await asyncio.sleep(rooms.loop.random.choice((0.05, 0.1, 0.2, 0.3, 0.5)))
         rooms.lane.full = False
@@ -132,7 +132,7 @@ async def test_disk_without_another_page_takes_what_it_refused_once_there_is_one
     await talk.until(MessageDelta)
     rooms.disk.fill()
     await asyncio.sleep(60)
-    assert talk.run(receipt).status == "running"
+    assert (await talk.run(receipt)).status == "running"
     rooms.disk.free()
     events = await talk.answer(receipt)
 
@@ -161,7 +161,7 @@ async def test_run_that_ends_while_the_disk_is_full_is_settled_with_all_it_said(
     await talk.until(MessageDelta)
     rooms.lane.full = True
     await asyncio.sleep(60)
-    assert talk.run(receipt).status == "running"
+    assert (await talk.run(receipt)).status == "running"
     rooms.lane.full = False
     events = await talk.answer(receipt)
 

@@ -195,13 +195,13 @@ async def test_a_command_does_in_each_state_exactly_this(rooms: Rooms, row: Row)
     limits = Limits(live_runs=1) if row.state is queued_for_a_slot else None
     talk = await hosted(rooms, asking("mail"), limits=limits)
     await row.state(talk)
-    head = rooms.host.store.head(talk.session_id)
+    head = await rooms.host.store.head(talk.session_id)
     if row.state is deleted:
         with pytest.raises(TenureError) as refused:
             await row.command(talk)
         assert refused.value.code is row.status
         return
-    with rooms.host.fanout.follow(talk.session_id, head) as follower:
+    with await rooms.host.fanout.follow(talk.session_id, head) as follower:
         await row.command(talk)
         seen: list[Recorded] = []
         while len(seen) < len(row.follows):
@@ -211,7 +211,7 @@ async def test_a_command_does_in_each_state_exactly_this(rooms: Rooms, row: Row)
         ended = await follower.next() if row.command is delete else None
 
     assert tuple(type(e.event).__name__ for e in seen) == row.follows
-    info = rooms.host.store.session(talk.session_id)
+    info = await rooms.host.store.session(talk.session_id)
     if row.command is delete:
         assert (ended, info) == (Ended("deleted"), None)
     else:
@@ -247,7 +247,7 @@ async def test_deleting_a_session_stops_its_runner_and_the_call_it_is_in_and_fre
     await fact(lambda: rooms.host.executing == 0 and not folder.exists())
 
     assert ended == [talk.session_id]
-    assert rooms.host.store.session(talk.session_id) is None
+    assert await rooms.host.store.session(talk.session_id) is None
 
 
 # --- closing waits for nobody
@@ -259,7 +259,7 @@ async def test_closing_waits_for_no_run_frees_the_place_and_disturbs_nobody(room
     talk = await hosted(rooms, limits=Limits(open_sessions_per_user=1))
     await interrupting(talk)
     began = rooms.loop.time()
-    head = rooms.host.store.head(talk.session_id)
+    head = await rooms.host.store.head(talk.session_id)
     await close(talk)
     bens = await rooms.open(by=BEN)
     again = await rooms.open()

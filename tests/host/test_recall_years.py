@@ -145,7 +145,7 @@ async def _year(rooms: Rooms) -> None:
         assert [each.due_at for each in seen] == due
         assert [each for each in seen if not on_time(each)] == []
         assert await said(talk) == Counter(occurrence_id(made.id, micros(at)) for at in due)
-    assert [made.info().status for made in plans] == ["done", "active", "active", "active", "active"]
+    assert [(await made.info()).status for made in plans] == ["done", "active", "active", "active", "active"]
 
 
 AWAY = {
@@ -290,7 +290,7 @@ def test_a_zone_with_new_rules_has_its_schedules_follow_without_losing_an_instan
         assert [each for each in seen if not on_time(each)] == []
         due = [datetime.fromisoformat(each.due_at).astimezone(ZoneInfo(BERLIN)) for each in seen]
         assert [f"{at:%d %H:%M}" for at in due] == wanted
-        assert made.info().status == "active"
+        assert (await made.info()).status == "active"
 
     live(story)
 
@@ -310,8 +310,9 @@ def test_a_zone_that_is_gone_pauses_its_schedules_with_a_reason_and_no_others(
             gone.setattr(cron, "zone", nowhere)
             await until(rooms, datetime(2023, 11, 15, 8, tzinfo=UTC))
 
-        assert (lost.info().status, lost.info().reason) == ("paused", "timetable")
-        assert other.info().status == "active"
+        info = await lost.info()
+        assert (info.status, info.reason) == ("paused", "timetable")
+        assert (await other.info()).status == "active"
         assert [each for each in await other.occurrences() if not on_time(each)] == []
         rooms.complaints.said.clear()
         await lost.update(timezone="Europe/Paris")

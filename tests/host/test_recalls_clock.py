@@ -42,7 +42,7 @@ async def test_by_a_clock_that_a_test_moves_every_instant_comes_when_time_passes
         await small.advance(29 * 86_400)
         await ended(session, 29)
         page = await small.host.store.schedules.occurrences(made.id, None, 100)
-        info = small.host.store.schedules.get(made.id)
+        info = await small.host.store.schedules.get(made.id)
 
         assert [o.state for o in page.data] == ["due", *["admitted"] * 29]
         assert {o.reason for o in page.data} == {None}
@@ -121,7 +121,7 @@ async def test_new_rules_of_a_time_zone_lose_nothing_and_double_nothing(
     await rooms.up(agent(echo))
     talk = await rooms.open()
     made = await plan(talk, cron="0 */6 * * *", timezone="Asia/Tokyo", max_runs=3)
-    first = micros(made.info().next_at or "")
+    first = micros((await made.info()).next_at or "")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cron, "after", new)
         await asyncio.sleep(86_400)

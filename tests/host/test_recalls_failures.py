@@ -49,7 +49,8 @@ async def test_a_failed_one_time_recall_is_visible_and_can_be_run_again(rooms: R
     _, made = await hosted(rooms, 1, in_s=60)
     await asyncio.sleep(61)
     assert await made.told() == [Told(60.0, "admitted", None, "failed", 1)]
-    assert (made.info().status, made.info().reason, made.info().failures) == ("done", "finished", 1)
+    info = await made.info()
+    assert (info.status, info.reason, info.failures) == ("done", "finished", 1)
     await made.trigger()
     await asyncio.sleep(1)
 
@@ -70,7 +71,7 @@ async def test_a_failure_is_tried_again_with_growing_pauses_as_the_same_occurren
     told = recalls(await talk.journal())
     assert [type(e).__name__ for e in told].count("RecallFired") == 1
     assert [e.attempt for e in told if isinstance(e, RecallRetrying)] == [2, 3, 4]
-    assert made.info().failures == 0
+    assert (await made.info()).failures == 0
 
 
 @pytest.mark.sources("D-N7")
@@ -93,7 +94,7 @@ async def test_after_so_many_failures_in_a_row_the_schedule_rests_and_says_why(r
     await asyncio.sleep(600)
 
     assert await made.told() == [Told(at, "admitted", None, "failed", 1) for at in (60.0, 120.0, 180.0)]
-    info = made.info()
+    info = await made.info()
     assert (info.status, info.reason, info.failures, info.next_at) == ("paused", "failures", 3, None)
     changed = [e for e in recalls(await talk.journal()) if isinstance(e, RecallChanged)]
     assert changed == [RecallChanged(schedule_id=made.id, status="paused", by="host", reason="failures")]
@@ -110,18 +111,20 @@ async def test_a_success_in_between_forgives_the_failures_before(rooms: Rooms) -
     made = await plan(await rooms.open(), every_s=60, pause_after_failures=3, max_runs=7)
     await asyncio.sleep(500)
 
-    assert (made.info().status, made.info().failures, moods) == ("done", 1, [])
+    info = await made.info()
+    assert (info.status, info.failures, moods) == ("done", 1, [])
 
 
 @in_virtual_time
 async def test_resumed_after_failures_it_counts_anew(rooms: Rooms) -> None:
     _, made = await hosted(rooms, 3, every_s=60, pause_after_failures=3, missed="skip")
     await asyncio.sleep(230)
-    assert made.info().status == "paused"
+    assert (await made.info()).status == "paused"
     await made.resume()
     await asyncio.sleep(60)
 
-    assert (made.info().status, made.info().failures) == ("active", 0)
+    info = await made.info()
+    assert (info.status, info.failures) == ("active", 0)
     assert (await made.told())[-1] == Told(240.0, "admitted", None, "completed", 1)
 
 
@@ -136,7 +139,7 @@ async def test_a_recall_that_takes_too_long_has_failed(rooms: Rooms) -> None:
     await asyncio.sleep(120)
 
     (told,) = await made.told()
-    assert (told.outcome in ("timed_out", "completed"), made.info().status) == (True, "done")
+    assert (told.outcome in ("timed_out", "completed"), (await made.info()).status) == (True, "done")
 
 
 @in_virtual_time
@@ -162,7 +165,7 @@ async def test_a_cancelled_schedule_is_not_tried_again(rooms: Rooms) -> None:
 
     assert await starts(talk) == [60.0]
     assert await made.told() == [Told(60.0, "admitted", None, "failed", 1)]
-    assert made.info().status == "cancelled"
+    assert (await made.info()).status == "cancelled"
 
 
 @in_virtual_time
@@ -176,7 +179,8 @@ async def test_an_occurrence_whose_own_session_was_closed_has_failed_and_the_sch
     shut = rooms.host.commands.close_session(ADA, failed.session_id or "", CloseSession(), None)
     await rooms.there(shut)
     await asyncio.sleep(30)
-    assert (made.info().status, made.info().failures) == ("active", 1)
+    info = await made.info()
+    assert (info.status, info.failures) == ("active", 1)
     await asyncio.sleep(60)
 
     assert await made.told() == [
@@ -203,4 +207,4 @@ async def test_an_agent_that_is_hosted_no_more_and_a_full_host_are_failures_with
         Told(120.0, "skipped", "capacity"),
         Told(180.0, "skipped", "unknown_agent"),
     ]
-    assert full.info().failures == 1
+    assert (await full.info()).failures == 1

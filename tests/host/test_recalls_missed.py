@@ -96,7 +96,7 @@ async def test_by_default_the_newest_of_the_missed_is_made_up_for_and_the_journa
         RecallFired(schedule_id=made.id, occurrence=seen[6].id, due_at=seen[6].due_at),
     ]
     # The grid stays what it was.
-    assert second(micros(made.info().next_at or "")) == 480.0
+    assert second(micros((await made.info()).next_at or "")) == 480.0
 
 
 @pytest.mark.sources("P10", "D-N16")
@@ -142,7 +142,7 @@ async def test_a_one_time_recall_that_was_missed_is_made_up_for_or_done_and_visi
 
     assert await once.told() == [admitted(60.0, "late")]
     assert await skip.told() == missed(60.0)
-    assert [each.info().status for each in (once, skip)] == ["done", "done"]
+    assert [(await each.info()).status for each in (once, skip)] == ["done", "done"]
     assert [item[1] for item in await talk.lines()] == ["once", "once"]
     # It is there, and can be run all the same.
     await skip.trigger()
@@ -191,7 +191,8 @@ async def test_no_more_than_max_runs_are_made_up_for(rooms: Rooms) -> None:
     made = await lived(rooms, missed="all", max_runs=3)
 
     assert [each.due for each in await made.told() if each.state == "admitted"] == [60.0, 360.0, 420.0]
-    assert (made.info().status, made.info().runs) == ("done", 3)
+    info = await made.info()
+    assert (info.status, info.runs) == ("done", 3)
 
 
 @in_virtual_time
@@ -199,7 +200,7 @@ async def test_what_passed_after_its_end_was_never_due(rooms: Rooms) -> None:
     made = await lived(rooms, ends_at="2023-11-14T22:16:25Z")
 
     assert [each.due for each in await made.told()] == [60.0, 120.0, 180.0]
-    assert made.info().status == "done"
+    assert (await made.info()).status == "done"
 
 
 @pytest.mark.sources("P10")
@@ -277,7 +278,7 @@ async def test_a_host_that_dies_around_the_instant_neither_loses_nor_repeats_it(
     for number, each in enumerate(plans):
         (seen,) = await each.occurrences()
         assert (seen.state, seen.outcome) == ("admitted", "completed"), number
-        assert each.info().runs == 1
+        assert (await each.info()).runs == 1
     texts = [text for _, text in book.done]
     assert len(texts) == len(set(texts)), "an occurrence ran twice as a first attempt"
 
@@ -353,7 +354,8 @@ async def test_a_schedule_of_somebody_who_is_gone_rests_and_says_why(rooms: Room
     await asyncio.sleep(200)
 
     assert await made.told() == [Told(60.0, "skipped", "principal_gone")]
-    assert (made.info().status, made.info().reason) == ("paused", "principal_gone")
+    info = await made.info()
+    assert (info.status, info.reason) == ("paused", "principal_gone")
     told = [e for e in recalls(await talk.journal()) if isinstance(e, RecallChanged)]
     assert told == [RecallChanged(schedule_id=made.id, status="paused", by="host", reason="principal_gone")]
 
@@ -382,10 +384,11 @@ async def test_schedules_of_a_deleted_session_are_over_and_those_of_a_closed_one
     await rooms.there(rooms.host.commands.close_session(ADA, shut.session_id, CloseSession(), None))
     await asyncio.sleep(100)
 
-    info = rooms.host.store.schedules.get(lost.id)
+    info = await rooms.host.store.schedules.get(lost.id)
     assert info is None or (info.status, info.reason) == ("cancelled", "session_deleted")
     assert await kept.told() == [Told(60.0, "skipped", "session_closed")]
-    assert (kept.info().status, kept.info().reason) == ("paused", "session_closed")
+    now_is = await kept.info()
+    assert (now_is.status, now_is.reason) == ("paused", "session_closed")
     with pytest.raises(TenureError) as caught:
         await kept.resume()
     assert caught.value.code is Code.SESSION_CLOSED
@@ -410,5 +413,5 @@ async def test_a_cancel_and_a_firing_at_the_same_moment_are_one_after_the_other(
     for each, answer in zip(plans, told, strict=True):
         seen = await each.occurrences()
         assert answer == "cancelled"
-        assert each.info().status == "cancelled"
-        assert len(seen) == each.info().runs <= 1
+        assert (await each.info()).status == "cancelled"
+        assert len(seen) == (await each.info()).runs <= 1

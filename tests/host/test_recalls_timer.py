@@ -14,7 +14,7 @@ from tenure.core.output import Output, Text, completed
 from tenure.errors import Code, TenureError
 from tenure.host import cron
 from tenure.ports.runner import RunContext
-from tenure.stores.sqlite import schedule_reads
+from tenure.stores.relational import schedule_reads
 from tests.host.diary import Plan, Told, plan
 from tests.host.rooms import Rooms, Talk, agent, in_virtual_time, second
 from tests.simulation.world import SimClock
@@ -156,7 +156,7 @@ async def test_whoever_resumes_a_schedule_and_leaves_at_once_has_it_go_on(rooms:
     asked.cancel()
     await asyncio.sleep(150)
 
-    assert made.info().status == "done"
+    assert (await made.info()).status == "done"
     assert await made.told() == [admitted(60.0), admitted(120.0)]
 
 
@@ -196,13 +196,13 @@ async def test_a_schedule_that_fails_for_ever_is_paused_and_holds_up_no_other(
     steps = rooms.loop.steps - before
 
     assert await well.told() == [admitted(60.0), admitted(120.0), admitted(180.0)]
-    assert {(i.status, i.reason) for i in (each.info() for each in ill)} == {("paused", "timetable")}
+    assert {(i.status, i.reason) for i in [await each.info() for each in ill]} == {("paused", "timetable")}
     assert steps < 30_000
     monkeypatch.setattr(cron, "after", after)
     await ill[0].update(timezone="UTC")
     await ill[0].resume()
     await asyncio.sleep(61)
-    assert ill[0].info().runs >= 1
+    assert (await ill[0].info()).runs >= 1
 
 
 @in_virtual_time
@@ -211,7 +211,7 @@ async def test_a_schedule_that_fails_in_a_crowd_makes_no_other_one_late(
 ) -> None:
     await rooms.up(agent(echo), limits=PLENTY)
     ill = await plan(await rooms.open(), cron="* * * * *", timezone="Europe/Berlin")
-    crowd = await spread(rooms, 150, at=ill.info().next_at, missed="skip")
+    crowd = await spread(rooms, 150, at=(await ill.info()).next_at, missed="skip")
 
     def gone(timing: cron.Cron, instant: Micros) -> Micros | None:
         raise TenureError(Code.INVALID, f"There is no time zone {timing.timezone!r} at {instant}.")
@@ -222,7 +222,7 @@ async def test_a_schedule_that_fails_in_a_crowd_makes_no_other_one_late(
     seen = [o for each in crowd for o in await each.occurrences()]
 
     assert {(o.state, o.reason, o.seen_at == o.due_at) for o in seen} == {("admitted", None, True)}
-    assert (len(seen), ill.info().status) == (150, "paused")
+    assert (len(seen), (await ill.info()).status) == (150, "paused")
 
 
 @pytest.mark.sources("D-N10", "A19")

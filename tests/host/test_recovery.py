@@ -69,12 +69,12 @@ def attempts(events: list[Recorded]) -> list[int]:
 async def test_run_goes_on_as_the_next_attempt_with_the_same_message_and_grant(rooms: Rooms) -> None:
     talk = await interrupted_work(rooms)
     run_id = (await talk.until(RunStarted)).run_id
-    before = talk.run(run_id or "")
+    before = await talk.run(run_id or "")
     await asyncio.sleep(20)
     generous = Policy(deadline_s=5, max_output_bytes=1, max_attempts=99)
     await crash_and_restart(rooms, generous)
     finished = await talk.until(RunFinished)
-    after = talk.run(run_id or "")
+    after = await talk.run(run_id or "")
     retried = await talk.until(RunRetried)
 
     assert (second(retried.at), retried.event) == (20, RunRetried(attempt=2, reason="host_lost"))
@@ -188,7 +188,7 @@ async def test_held_queue_is_still_held_after_a_crash(rooms: Rooms) -> None:
     await talk.until(RunFinished)
     await crash_and_restart(rooms)
     await asyncio.sleep(300)
-    session = rooms.host.store.session(talk.session_id)
+    session = await rooms.host.store.session(talk.session_id)
 
     assert session is not None
     assert (session.queue_held, session.status) == (True, "idle")

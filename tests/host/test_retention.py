@@ -43,8 +43,8 @@ async def test_entries_older_than_the_operator_keeps_go_by_themselves(
     young = await first(rooms, talk.session_id)
     await asyncio.sleep(0.2 * DAY)
     old = await first(rooms, talk.session_id)
-    head = rooms.host.store.head(talk.session_id)
-    with rooms.host.fanout.follow(talk.session_id, 5) as follower:
+    head = await rooms.host.store.head(talk.session_id)
+    with await rooms.host.fanout.follow(talk.session_id, 5) as follower:
         steps = [await follower.next(), await follower.next()]
         while not isinstance(steps[-1], UpToDate):
             steps.append(await follower.next())

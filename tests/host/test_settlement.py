@@ -184,7 +184,7 @@ async def test_settlement_waits_for_space_and_the_next_message_after_it(rooms: R
     await asyncio.sleep(0.5)
     rooms.lane.full = True
     await asyncio.sleep(100)
-    assert talk.run(first).status == "running"
+    assert (await talk.run(first)).status == "running"
     with pytest.raises(TenureError) as refusal:
         await talk.send("three")
     rooms.lane.full = False
@@ -236,9 +236,9 @@ async def test_usage_is_booked_per_model_on_the_run_and_in_sum_on_the_session(ro
     talk = await talk_with(rooms, work)
     receipt = await talk.send()
     await talk.answer(receipt)
-    session = rooms.host.store.session(talk.session_id)
+    session = await rooms.host.store.session(talk.session_id)
 
-    assert talk.run(receipt).usage == (
+    assert (await talk.run(receipt)).usage == (
         Usage(model="a", input_tokens=101, output_tokens=202, cost=1.5),
         Usage(model="b", input_tokens=10, output_tokens=20, cost=0.25),
     )

@@ -45,10 +45,10 @@ async def keep(talk: Talk, scope: str, key: str, value: object) -> StateValue:
     return (await talk.rooms.there(host.states.set(talk.by, about, key, SetState(value=value), None))).value
 
 
-def kept(talk: Talk, scope: str, key: str) -> object:
+async def kept(talk: Talk, scope: str, key: str) -> object:
     """A value as the user who talks reads it by the API."""
     about = Addressed(session_id=talk.session_id, scope=scope)
-    return talk.rooms.host.states.read(talk.by, about, key).value
+    return (await talk.rooms.host.states.read(talk.by, about, key)).value
 
 
 def refused(error: TenureError) -> tuple[Code, object]:
@@ -204,7 +204,7 @@ async def test_policy_of_the_grant_counts_as_it_was_frozen(rooms: Rooms) -> None
     assert again.run_id == receipt.run_id
     assert warnings(events) == []
     with pytest.raises(TenureError) as refusal:
-        kept(talk, "conversation", "attempt")
+        await kept(talk, "conversation", "attempt")
     assert refused(refusal.value) == (Code.FORBIDDEN, "state_disabled")
 
 
@@ -251,7 +251,7 @@ async def test_outside_id_is_seeded_until_something_is_kept_and_decides_nothing(
     await again.say()
 
     assert seen == [{EXTERNAL_ID: "c"}, "c", {EXTERNAL_ID: [1], "plan": 1}, [1]]
-    info = rooms.host.store.session(first.session_id)
+    info = await rooms.host.store.session(first.session_id)
     assert info is not None and info.conversation == {"bot_id": "b", "conversation_id": "c"}
 
 
@@ -280,7 +280,7 @@ async def test_compare_and_set_between_a_run_and_a_person_has_one_winner(rooms: 
     (finished,) = [e for e in facts(events) if isinstance(e, RunFinished)]
     assert finished.status == "completed"
     with pytest.raises(TenureError, match="There is no 'n'"):
-        kept(talk, "conversation", "n")
+        await kept(talk, "conversation", "n")
 
 
 @pytest.mark.sources("S25")
@@ -414,7 +414,7 @@ async def test_stop_during_a_write_loses_neither(rooms: Rooms) -> None:
 
     written = [e.value for e in facts(events) if isinstance(e, StateUpdated)]
     assert written == list(range(1, len(written) + 1))
-    assert kept(talk, Scope.CONVERSATION, "n") == len(written)
+    assert await kept(talk, Scope.CONVERSATION, "n") == len(written)
     assert isinstance(events[-1].event, RunFinished) and events[-1].event.status == "completed"
 
 

@@ -331,7 +331,7 @@ async def test_stop_with_the_name_of_an_older_run_leaves_the_live_one_alone(room
     await asyncio.sleep(30)
 
     assert refusal.value.code == Code.NOT_RUNNING
-    assert talk.run(live).status == "running"
+    assert (await talk.run(live)).status == "running"
     await talk.stop(FORCE)
     await talk.answer(live)
 

@@ -228,5 +228,5 @@ async def test_runs_that_begin_later_have_a_tool_that_came_and_earlier_ones_dont
 
     assert first_said == "look_up"
     assert said(await talk.answer(second)) == "look_up,send_mail"
-    assert [tool.name for tool in talk.run(first).grant.tools] == ["look_up"]
-    assert [tool.name for tool in talk.run(second).grant.tools] == ["look_up", "send_mail"]
+    assert [tool.name for tool in (await talk.run(first)).grant.tools] == ["look_up"]
+    assert [tool.name for tool in (await talk.run(second)).grant.tools] == ["look_up", "send_mail"]

@@ -77,7 +77,7 @@ async def test_an_approved_call_is_made_and_the_run_goes_on_held(rooms: Rooms) -
     talk = await hosted(rooms, work, mail)
     receipt = await talk.send()
     question = await asked(talk)
-    assert (mail.made, talk.run(receipt).status) == ([], "waiting")
+    assert (mail.made, (await talk.run(receipt)).status) == ([], "waiting")
     decided = await decide(talk, question.approval_id)
     events = await talk.answer(receipt)
 

@@ -80,9 +80,9 @@ async def test_undo_of_a_live_turn_stops_it_first_and_then_takes_it_off(rooms: R
 
     assert refused.value.code is Code.BUSY
     assert (answer.pending, answer.run_ids) == (True, (receipt.run_id,))
-    assert talk.run(receipt).status == "cancelled"
+    assert (await talk.run(receipt)).status == "cancelled"
     assert await talk.lines() == [("user", "one", "settled"), ("assistant", "one", "completed")]
-    info = rooms.host.store.session(talk.session_id)
+    info = await rooms.host.store.session(talk.session_id)
     assert info is not None and (info.status, info.queue_held) == ("idle", True)
 
 
@@ -98,7 +98,7 @@ async def test_a_crash_between_undo_and_the_end_of_the_run_loses_neither(rooms: 
     await talk.until(TranscriptUndone)
 
     assert await talk.lines() == [("user", "one", "settled"), ("assistant", "one", "completed")]
-    assert talk.run(receipt).status == "cancelled"
+    assert (await talk.run(receipt)).status == "cancelled"
 
 
 @in_virtual_time
@@ -174,7 +174,7 @@ async def test_undo_of_a_turn_that_waits_for_a_person_withdraws_its_question(roo
     assert (busy.value.code, late.value.code) == (Code.BUSY, Code.ALREADY_RESOLVED)
     assert [found.status for found in await approvals(talk)] == ["withdrawn"]
     assert (answer.pending, await talk.lines()) == (False, [])
-    info = rooms.host.store.session(talk.session_id)
+    info = await rooms.host.store.session(talk.session_id)
     assert info is not None and (info.status, info.pending_approvals) == ("idle", ())
 
 

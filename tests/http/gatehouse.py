@@ -95,7 +95,7 @@ class Gatehouse:
 
     async def journal(self, session: HostedSession) -> list[Recorded]:
         """Every event so far."""
-        head, events = self.host.store.head(session.session_id), list[Recorded]()
+        head, events = await self.host.store.head(session.session_id), list[Recorded]()
         async for event in session.events():
             events.append(event)
             if event.seq >= (head or 0):

@@ -220,7 +220,7 @@ async def test_a_wrong_message_is_refused_and_not_admitted(world: World, body: s
         "invalid",
         field,
     )
-    assert world.host.store.head(session) == 1
+    assert await world.host.store.head(session) == 1
 
 
 @pytest.mark.parametrize("text", ["é", "👩‍👩‍👧", "\u2028\u2029", "a\\u0000b", '"}]', "\x7f"], ids=range(6))

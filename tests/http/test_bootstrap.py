@@ -19,7 +19,7 @@ async def life(home: Path, *, revoke: bool = False) -> str:
     """Start a server on the home, check that its key is the admin's, perhaps revoke it, and stop."""
     served = await build(Settings(home=home, entry_points=False))
     try:
-        by = served.host.store.principal(secret_hash(served.admin_key), served.host.clock.now())
+        by = await served.host.store.principal(secret_hash(served.admin_key), served.host.clock.now())
         assert by is not None and by.root
         if revoke:
             await served.host.commands.revoke_key(by, by.key_id)

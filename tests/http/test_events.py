@@ -311,7 +311,7 @@ async def test_too_many_streams_of_one_user_are_refused(tmp_path: Any) -> None:
         stream, wire = world.follow(session, key=ann), world.socket(session, key=ann)
         await stream.named("up_to_date")
         await wire.control("up_to_date")
-        head = world.host.store.head(session)
+        head = await world.host.store.head(session)
 
         third = await world.follow(session, key=ann).started()
         posted = await world.stream(
@@ -332,6 +332,6 @@ async def test_too_many_streams_of_one_user_are_refused(tmp_path: Any) -> None:
             "limit": 2,
             "current": 2,
         }
-        assert world.host.store.head(session) == head
+        assert await world.host.store.head(session) == head
         await stream.leave()
         assert (await world.follow(session, key=ann).started()).status == 200

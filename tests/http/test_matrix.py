@@ -152,7 +152,7 @@ async def key_of(world: World, caller: Caller) -> str | None:
 
 async def expired_key(world: World) -> str:
     """A key whose time is over. The face makes none, so the room behind it does."""
-    root = world.host.store.principal(hash_of(world.root.encode()), world.host.clock.now())
+    root = await world.host.store.principal(hash_of(world.root.encode()), world.host.clock.now())
     assert root is not None
     ask = CreateKey(user="ann", role=Role.ADMIN, tenant="acme", expires_at="2020-01-01T00:00:00Z")
     await world.host.commands.create_key(root, ask, None, "tnr_expired")
@@ -234,12 +234,12 @@ async def test_every_caller_gets_what_the_table_declares(world: World, route: An
         key = await key_of(world, caller)
         for stream in (False, True) if route.streams else (False,):
             target = await a_target(world, owner, route)
-            head = world.host.store.head(target.session_id)
+            head = await world.host.store.head(target.session_id)
             answer = await status(world, route, target, key, stream=stream)
             answers.setdefault(caller.name, []).append(answer)
             wanted.setdefault(caller.name, []).append(expected(route, caller, stream=stream))
             if answer >= 400:
-                assert world.host.store.head(target.session_id) == head, f"{caller.name} left a trace"
+                assert await world.host.store.head(target.session_id) == head, f"{caller.name} left a trace"
 
     assert answers == wanted
 

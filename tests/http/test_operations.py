@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tenure.errors import Code
+from tenure.errors import Code, TenureError
 from tenure.http.problems import KINDS
 from tenure.http.routes import ROUTES
 from tests.http.world import World
@@ -37,6 +37,14 @@ async def test_a_draining_host_is_alive_but_not_ready(world: World) -> None:
     assert (await world.get("/v1/stats"))["draining"] is True
 
 
+async def test_stats_name_the_host_that_answers(world: World) -> None:
+    (host,) = (await world.get("/v1/stats"))["hosts"]
+
+    assert (host["self"], host["draining"], host["live_runs"], host["lease_left_s"]) == (True, False, 0, None)
+    await world.post("/v1/drain")
+    assert [host["draining"] for host in (await world.get("/v1/stats"))["hosts"]] == [True]
+
+
 async def test_only_the_bootstrap_admin_drains(world: World) -> None:
     response = await world.ask("POST", "/v1/drain", key=await world.key("admin"))
 
@@ -65,7 +73,7 @@ async def test_draining_ends_every_stream_with_a_reason(world: World) -> None:
 async def test_a_draining_host_opens_no_stream(world: World) -> None:
     session = await world.session()
     await world.post("/v1/drain")
-    head = world.host.store.head(session)
+    head = await world.host.store.head(session)
 
     streams = [
         world.follow(session),
@@ -74,7 +82,7 @@ async def test_a_draining_host_opens_no_stream(world: World) -> None:
 
     assert [((await s.started()).status, s.json["code"]) for s in streams] == [(503, "draining")] * 2
     assert (await world.socket(session).denied())[0] == 503
-    assert world.host.store.head(session) == head
+    assert await world.host.store.head(session) == head
     assert (await world.get(f"/v1/sessions/{session}/events"))["head_seq"] == head
 
 
@@ -102,7 +110,7 @@ async def test_stats_count_what_there_is(world: World) -> None:
         "open_sessions": 1,
         "live_runs": 0,
         "streams": 1,
-        "events": world.host.store.head(session),
+        "events": await world.host.store.head(session),
     }
     assert stats["history"] == world.host.store.history
     await stream.leave()
@@ -141,6 +149,7 @@ async def test_metrics_show_the_same_figures(world: World) -> None:
     assert found["tenure_runs_started_total"] == 2
     ended = {name[27:]: n for name, n in found.items() if name.startswith("tenure_runs_finished_total ")}
     assert ended == {"completed": 1, "failed": 1, "cancelled": 0, "timed_out": 0, "lost": 0}
+    assert (found["tenure_hosts serving"], found["tenure_hosts draining"]) == (1, 0)
     assert set(found) >= {
         "tenure_live_runs",
         "tenure_queued_runs",
@@ -157,6 +166,23 @@ async def test_metrics_show_the_same_figures(world: World) -> None:
         "tenure_runs_requeued_total",
         "tenure_runs_abandoned_total",
     }
+
+
+async def test_metrics_tell_that_the_store_is_away_instead_of_failing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away() -> None:
+        raise TenureError(Code.STORE_UNAVAILABLE, "The store can't be reached.")
+
+    there = (await world.ask("GET", "/metrics", key=None)).text
+    monkeypatch.setattr(world.host.store, "figures", away)
+    response = await world.ask("GET", "/metrics", key=None)
+
+    assert "tenure_store_up 1.0" in there
+    assert response.status_code == 200
+    assert "tenure_store_up 0.0" in response.text
+    assert "tenure_runs_started_total" in response.text
+    assert "tenure_sessions" not in response.text
 
 
 async def test_metrics_name_no_tenant_user_or_session(world: World) -> None:

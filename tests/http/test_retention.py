@@ -50,7 +50,7 @@ async def test_a_stream_says_what_is_gone_and_goes_on_behind_it(world: World) ->
     gap = await stream.named("gap")
     await stream.named("up_to_date")
     seen = [frame.id for frame in stream.frames if frame.id is not None]
-    head = world.host.store.head(session)
+    head = await world.host.store.head(session)
 
     assert gap.data == {"after": 3, "min_available": first}
     assert stream.frames[0] == gap
@@ -64,4 +64,4 @@ async def test_a_socket_says_what_is_gone_and_goes_on_behind_it(world: World) ->
     await wire.control("up_to_date")
 
     assert gap == {"control": "gap", "after": 0, "min_available": first}
-    assert [e["seq"] for e in wire.events] == [*range(first, world.host.store.head(session) + 1)]
+    assert [e["seq"] for e in wire.events] == [*range(first, await world.host.store.head(session) + 1)]

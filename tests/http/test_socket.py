@@ -147,7 +147,7 @@ async def test_a_frame_that_is_too_large_or_binary_ends_the_socket(world: World)
         "bad_request",
         4400,
     )
-    assert world.host.store.head(session) == 1
+    assert await world.host.store.head(session) == 1
 
 
 async def test_the_idempotency_key_of_a_command_is_the_headers_equal(world: World) -> None:

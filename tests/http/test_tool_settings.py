@@ -325,7 +325,7 @@ async def answers(served: wiring.Served, *messages: str) -> list[str]:
     for message in messages:
         receipt = (await commands.send(by, session, SendMessage(content=message), None)).value
         text = ""
-        with follow(session, receipt.seq) as follower:
+        with await follow(session, receipt.seq) as follower:
             async with asyncio.timeout(30):
                 while b'"run.finished"' not in text.encode():
                     step = await follower.next()

@@ -101,21 +101,22 @@ class Commands:
         self, by: Principal, session_id: str, ask: SendMessage, idem: Idempotency | None
     ) -> Answer[MessageReceipt]:
         """Admit a message. The receipt says what was decided."""
-        self._files.check(session_id, ask.content)
+        await self._files.check(session_id, ask.content)
         return await self._whole(self._send(by, session_id, ask, idem), "send")
 
     async def _send(
         self, by: Principal, session_id: str, ask: SendMessage, idem: Idempotency | None
     ) -> Answer[MessageReceipt]:
-        answer, wake = await self._store.admit(
-            Admission(
-                stamp=self._stamp(by, idem),
-                session_id=session_id,
-                ask=ask,
-                message_id=ask.message_id or self._ids.new(MESSAGE),
-                run_id=self._ids.new(RUN),
-                lease=self._claims.lease,
-            )
+        admission = Admission(
+            stamp=self._stamp(by, idem),
+            session_id=session_id,
+            ask=ask,
+            message_id=ask.message_id or self._ids.new(MESSAGE),
+            run_id=self._ids.new(RUN),
+            lease=None,
+        )
+        answer, wake = await self._claims.offering(
+            lambda lease: self._store.admit(admission._replace(lease=lease))
         )
         self._claims.follow(wake)
         return answer
@@ -130,7 +131,9 @@ class Commands:
         self, by: Principal, session_id: str, ask: InterruptRun, idem: Idempotency | None
     ) -> Answer[InterruptReceipt]:
         stamp, next_run = self._stamp(by, idem), self._ids.new(RUN)
-        answer, wake = await self._store.interrupt(stamp, session_id, ask, self._claims.lease, next_run)
+        answer, wake = await self._claims.offering(
+            lambda lease: self._store.interrupt(stamp, session_id, ask, lease, next_run)
+        )
         self._claims.follow(wake)
         return answer
 
@@ -139,15 +142,15 @@ class Commands:
     ) -> MessageInfo:
         """Edit or promote a waiting message. Raises `not_waiting`, `stale`, `unsupported`, `not_running`."""
         if ask.content is not None:
-            self._files.check(session_id, ask.content)
+            await self._files.check(session_id, ask.content)
         return await self._whole(self._change(by, session_id, message_id, ask), "change of a message")
 
     async def _change(
         self, by: Principal, session_id: str, message_id: str, ask: ChangeMessage
     ) -> MessageInfo:
-        stamp, lease = self._stamp(by), self._claims.lease
-        info, wake = await self._store.change_message(
-            stamp, session_id, message_id, ask, lease, self._ids.new(RUN)
+        stamp, next_run = self._stamp(by), self._ids.new(RUN)
+        info, wake = await self._claims.offering(
+            lambda lease: self._store.change_message(stamp, session_id, message_id, ask, lease, next_run)
         )
         self._claims.follow(wake)
         return info
@@ -161,9 +164,11 @@ class Commands:
     async def _withdraw(
         self, by: Principal, session_id: str, message_id: str, if_version: int | None
     ) -> None:
-        stamp, lease = self._stamp(by), self._claims.lease
-        wake = await self._store.withdraw_message(
-            stamp, session_id, message_id, if_version, lease, self._ids.new(RUN)
+        stamp, next_run = self._stamp(by), self._ids.new(RUN)
+        wake = await self._claims.offering(
+            lambda lease: self._store.withdraw_message(
+                stamp, session_id, message_id, if_version, lease, next_run
+            )
         )
         self._claims.follow(wake)
 
@@ -176,8 +181,10 @@ class Commands:
     async def _retry(
         self, by: Principal, run_id: str, ask: RetryRun, idem: Idempotency | None
     ) -> Answer[MessageReceipt]:
-        stamp, lease = self._stamp(by, idem), self._claims.lease
-        answer, wake = await self._store.retry_run(stamp, run_id, ask, lease, self._ids.new(RUN))
+        stamp, next_run = self._stamp(by, idem), self._ids.new(RUN)
+        answer, wake = await self._claims.offering(
+            lambda lease: self._store.retry_run(stamp, run_id, ask, lease, next_run)
+        )
         self._claims.follow(wake)
         return answer
 

@@ -55,7 +55,7 @@ class Approvals:
         """Answer an approval. Raises TenureError `already_resolved`, `forbidden`, or `invalid` if the
         edited arguments don't fit the tool; then it goes on waiting.
         """
-        checked = self._checked(approval_id, ask)
+        checked = await self._checked(approval_id, ask)
         stamp = Stamp(self._clock.now(), by, idem)
         return await self._tasks.whole(self._decide(stamp, approval_id, checked), "decision")
 
@@ -64,22 +64,22 @@ class Approvals:
         self._follow(wake)
         return answer
 
-    def _checked(self, approval_id: str, ask: DecideApproval) -> DecideApproval:
+    async def _checked(self, approval_id: str, ask: DecideApproval) -> DecideApproval:
         """The answer with its arguments as the ledger keeps them."""
-        info = self._store.approvals.get(approval_id)
+        info = await self._store.approvals.get(approval_id)
         if ask.arguments is None or info is None or info.decision is not None:
             return ask
         if ask.decision is Answering.DENY:
             detail = "A call that is denied isn't made, so it takes no arguments. Leave them out, or approve."
             raise TenureError(Code.INVALID, detail, field="arguments")
         plain = plain_arguments(info.tool, ask.arguments)
-        self._check(info, plain)
+        await self._check(info, plain)
         return DecideApproval(decision=ask.decision, arguments=plain, note=ask.note, remember=ask.remember)
 
-    def _check(self, info: ApprovalInfo, arguments: Arguments) -> None:
+    async def _check(self, info: ApprovalInfo, arguments: Arguments) -> None:
         """Raises TenureError `invalid` for arguments that don't fit, `unsupported` if nobody can tell."""
         if info.own:
-            self._check_own(info, arguments)
+            await self._check_own(info, arguments)
             return
         tool = self._tools.get(info.tool)
         if tool is None:
@@ -91,8 +91,8 @@ class Approvals:
             )
         tool.check(arguments)
 
-    def _check_own(self, info: ApprovalInfo, arguments: Arguments) -> None:
-        ground = self._store.ground(info.session_id)
+    async def _check_own(self, info: ApprovalInfo, arguments: Arguments) -> None:
+        ground = await self._store.ground(info.session_id)
         check = None if ground is None else self._catalogue.agent(ground.agent).check
         if check is None:
             raise TenureError(
@@ -109,9 +109,9 @@ class Approvals:
 
     # --- the clock
 
-    def open(self) -> None:
+    async def open(self) -> None:
         """Set the timer to what waits since before."""
-        at = self._store.approvals.next_at()
+        at = await self._store.approvals.next_at()
         if at is not None:
             self.due(at)
 
@@ -130,23 +130,26 @@ class Approvals:
             self._timer = asyncio.get_running_loop().call_later(wait_s, self._ring)
 
     def _ring(self) -> None:
-        self._due, at = None, self._store.approvals.next_at()
-        if at is None:
-            return
-        if at > self._clock.now():
-            self.due(at)
-            return
-        self._tasks.spawn(self._expire(), "expiry of approvals")
+        # Forgotten first: what is requested while the store is asked sets the timer anew.
+        self._due = None
+        self._tasks.spawn(self._look(), "expiry of approvals")
 
-    async def _expire(self) -> None:
-        now = self._clock.now()
+    async def _look(self) -> None:
+        """Let expire what is due, and set the timer to what comes next."""
         try:
-            expired = await self._store.approvals.expire(now)
+            at = await self._next_after_expiry()
         except TenureError as error:
             if error.code not in (Code.STORE_FULL, Code.STORE_UNAVAILABLE):
                 raise
-            self.due(Micros(now + round(RETRY_S * SECOND)))
-            return
+            at = Micros(self._clock.now() + round(RETRY_S * SECOND))
+        if at is not None:
+            self.due(at)
+
+    async def _next_after_expiry(self) -> Micros | None:
+        at = await self._store.approvals.next_at()
+        now = self._clock.now()
+        if at is None or at > now:
+            return at
+        expired = await self._store.approvals.expire(now)
         self._follow(expired.wake)
-        if expired.next_at is not None:
-            self.due(expired.next_at)
+        return expired.next_at

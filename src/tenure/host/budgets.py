@@ -13,6 +13,7 @@ from tenure.core.event import ToolCallStarted, UsageRecorded
 from tenure.core.grant import Budget, BudgetScope
 from tenure.core.tool import Arguments
 from tenure.errors import Code, TenureError
+from tenure.host.tasks import Tasks
 from tenure.ports.acts import Start
 from tenure.ports.clock import Clock
 from tenure.ports.store import Block, Store
@@ -33,19 +34,20 @@ class _Watched(NamedTuple):
 class Budgets:
     """The budgets of the runs that this host holds."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, tasks: Tasks) -> None:
         self._store = store
         self._clock = clock
+        self._tasks = tasks
         self._watched: dict[str, _Watched] = {}
         self._daily: dict[tuple[str, str], dict[str, None]] = {}
         self._judged = 0
         self._allowed: dict[str, None] = {}
         self._asking: dict[str, asyncio.Event] = {}
 
-    def is_spent(self, start: Start) -> bool:
+    async def is_spent(self, start: Start) -> bool:
         """Whether nothing is left for this run, so that its runner mustn't even be called."""
         budget = start.grant.budget
-        return budget is not None and self._is_spent(start.run_id, budget)
+        return budget is not None and await self._is_spent(start.run_id, budget)
 
     def watch(self, start: Start, end: Callable[[], None]) -> None:
         """Call `end` once the run's budget is spent."""
@@ -65,7 +67,7 @@ class Budgets:
         budget, run_id = start.grant.budget, start.run_id
         if budget is None or budget.ask_at is None or run_id in self._allowed:
             return True
-        found = self._store.limits.standing(run_id, budget, self._clock.now())
+        found = await self._store.limits.standing(run_id, budget, self._clock.now())
         return found.level is not Level.ASK or await self.weigh(start, ask)
 
     async def weigh(self, start: Start, ask: Ask) -> bool:
@@ -124,21 +126,29 @@ class Budgets:
             return
         spenders = {e.run_id: None for e in block.entries if e.run_id and isinstance(e.event, _SPENDS)}
         for run_id in spenders:
-            self._judge_all(run_id)
-
-    def _judge_all(self, run_id: str) -> None:
-        """Judge the run that spent, and what its author's other runs have left for the day."""
-        spender = self._watched.get(run_id)
-        if spender is None:
-            return
-        for one in {run_id: None, **self._daily.get(spender.author, {})}:
-            self._judge(one)
+            # Whoever spent, and what its author's other runs have left for the day.
+            spender = self._watched.get(run_id)
+            others = {} if spender is None else self._daily.get(spender.author, {})
+            for one in {run_id: None, **others}:
+                self._judge(one)
 
     def _judge(self, run_id: str) -> None:
         watched = self._watched.get(run_id)
-        if watched is not None and watched.budget is not None and self._is_spent(run_id, watched.budget):
+        if watched is not None and watched.budget is not None:
+            self._tasks.spawn(self._judge_now(run_id, watched, watched.budget), f"budget of {run_id}")
+
+    async def _judge_now(self, run_id: str, watched: _Watched, budget: Budget) -> None:
+        try:
+            spent = await self._is_spent(run_id, budget)
+        except TenureError as error:
+            # What can't be judged now is judged with the next thing that is spent.
+            if error.code is not Code.STORE_UNAVAILABLE:
+                raise
+            return
+        # The same run may be held again meanwhile, as its next attempt.
+        if spent and self._watched.get(run_id) is watched:
             watched.end()
 
-    def _is_spent(self, run_id: str, budget: Budget) -> bool:
-        found = self._store.limits.standing(run_id, budget, self._clock.now())
+    async def _is_spent(self, run_id: str, budget: Budget) -> bool:
+        found = await self._store.limits.standing(run_id, budget, self._clock.now())
         return found.level is Level.SPENT

@@ -1,12 +1,16 @@
 """The system's clock and source of ids, for every host that isn't simulated."""
 
 import secrets
+import sys
 import time
 from collections import deque
 
 from tenure.core.moment import Micros
 
 DRAWN = 256
+
+BOOTTIME: int = time.CLOCK_BOOTTIME if sys.platform == "linux" else time.CLOCK_MONOTONIC
+"""The clock that nobody sets and that goes on while the machine sleeps; macOS counts its sleep anyway."""
 
 
 class SystemClock:
@@ -16,7 +20,8 @@ class SystemClock:
         return Micros(time.time_ns() // 1_000)
 
     def monotonic(self) -> float:
-        return time.monotonic()
+        # The other one stands still while the machine sleeps, and a lease doesn't.
+        return time.clock_gettime(BOOTTIME)
 
 
 class RandomIds:

@@ -90,6 +90,8 @@ class Execution:
         self._made: Artifact | StateUpdate | None = None
         self.weigh: Callable[[], Awaitable[bool]] | None = None
         """Whether the run may go on after what it spent; None if it has no budget."""
+        self.catch_up: Callable[[Execution], Awaitable[None]] | None = None
+        """Learns what happened to the run before it was held here; it may be over."""
         self._most_bytes = start.grant.max_output_bytes
         self._listens = start.grant.idle_s is not None
         self._phase = Phase.SPEAKING
@@ -104,6 +106,10 @@ class Execution:
     async def pump(self) -> None:
         """Read the runner to its end. The first verdict counts; what comes later is noted as late."""
         try:
+            if self.catch_up is not None:
+                await self.catch_up(self)
+            if not self.speaking:
+                return
             await self.context.files.prepare()
             await self._read(self._runner.run(self.context))
         except asyncio.CancelledError:

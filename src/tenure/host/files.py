@@ -1,7 +1,7 @@
 """Files: what principals send, what runs make, what comes with outside events; and their end.
 
 Bytes are durable before the act that names them, and freed after the act that no longer does. What a crash
-leaves in between is swept away at the next start.
+leaves in between is swept away at the next start, or by the other hosts within two hours.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
+from weakref import WeakSet
 
 from tenure.core.artifact import (
     MAX_FILE_BYTES,
@@ -43,6 +44,9 @@ log = logging.getLogger("tenure.host")
 
 ATTACHMENTS = 20
 """How many files may come with one event."""
+
+SWEEP_AGAIN_S = 3_600.0
+"""How often a host that has others beside it looks for what they left behind, in seconds."""
 
 AT_ONCE = 4
 PIECE = 1 << 18
@@ -80,6 +84,9 @@ class Files:
         self._ids = ids
         self._wake = wake
         self._held: Counter[tuple[str, str]] = Counter()
+        self._doubted: dict[tuple[str, str], object] = {}
+        self._of_runs: WeakSet[RunFiles] = WeakSet()
+        self._swept_at = clock.monotonic()
         self._doomed: list[str] = []
         self._doomed_before: list[str] = []
 
@@ -102,7 +109,7 @@ class Files:
         try:
             check_size(name, incoming.size)
             file = self._new(name, kind, await incoming.finish())
-            async with self._holding(session_id, file.blob.sha256):
+            async with self._holding(session_id, file.blob.sha256, incoming):
                 await incoming.keep()
                 stamp = Stamp(self._clock.now(), by, idem(file.blob))
                 taken = await self.folders.taken(session_id)
@@ -118,20 +125,20 @@ class Files:
         gone = await self._store.files.delete(stamp, session_id, file_id)
         if gone.kind is FileKind.UPLOAD:
             self.folders.unplace(session_id, gone.name)
-        self._free(session_id, gone.sha256)
+        await self._free(session_id, gone.sha256)
 
     async def open(self, session_id: str, file_id: str) -> tuple[FileInfo, Outgoing]:
         """A file and its bytes. Raises TenureError `not_found`."""
-        info = self._store.files.get(session_id, file_id)
+        info = await self._store.files.get(session_id, file_id)
         outgoing = None if info is None else await self.folders.read(session_id, info.sha256)
         if info is None or outgoing is None:
             raise _no_file(file_id)
         return info, outgoing
 
-    def check(self, session_id: str, content: Content) -> None:
+    async def check(self, session_id: str, content: Content) -> None:
         """Raise TenureError `invalid` if a message refers to a file that the session doesn't have."""
         for file_id in file_ids_of(content):
-            if self._store.files.get(session_id, file_id) is None:
+            if await self._store.files.get(session_id, file_id) is None:
                 raise TenureError(
                     Code.INVALID,
                     f"The message refers to the file {file_id!r}, which this session doesn't have. "
@@ -170,7 +177,7 @@ class Files:
         try:
             await incoming.write(data)
             file = self._new(name, kind, await incoming.finish())
-            async with self._holding(start.session_id, file.blob.sha256):
+            async with self._holding(start.session_id, file.blob.sha256, incoming):
                 await incoming.keep()
                 info = await self._store.files.save(lease, start.run_id, self._clock.now(), file)
                 return created(info)
@@ -179,7 +186,7 @@ class Files:
 
     async def prepare(self, session_id: str) -> None:
         """Lay everything that was sent into the session's folder, before a run begins."""
-        sent = [info for info in self._store.files.all(session_id) if info.kind is FileKind.UPLOAD]
+        sent = [info for info in await self._store.files.all(session_id) if info.kind is FileKind.UPLOAD]
         if not sent:
             return
         try:
@@ -275,29 +282,49 @@ class Files:
     # --- the end of files
 
     @asynccontextmanager
-    async def _holding(self, session_id: str, sha256: str) -> AsyncGenerator[None]:
+    async def _holding(self, session_id: str, sha256: str, incoming: Incoming) -> AsyncGenerator[None]:
         """Keep bytes from being freed while an act is about to name them.
 
-        If the act is cut off, nobody knows whether it names them: they stay, and the next start looks.
+        If the act is cut off, nobody knows whether it names them: they stay, and a later look decides.
         """
         self._held[session_id, sha256] += 1
+        self._doubted.pop((session_id, sha256), None)
         try:
             yield
-        except TenureError:
-            self._release(session_id, sha256)
+        except TenureError as error:
+            await self._release(session_id, sha256, incoming, known=error.code is not Code.STORE_UNAVAILABLE)
             raise
-        self._release(session_id, sha256)
+        await self._release(session_id, sha256, incoming)
 
-    def _release(self, session_id: str, sha256: str) -> None:
+    async def _release(self, session_id: str, sha256: str, incoming: Incoming, *, known: bool = True) -> None:
+        if known:
+            await incoming.let_go()
         self._held[session_id, sha256] -= 1
         if not self._held[session_id, sha256]:
             del self._held[session_id, sha256]
-        self._free(session_id, sha256)
+        await self._free(session_id, sha256)
 
-    def _free(self, session_id: str, sha256: str) -> None:
-        """Free bytes that nothing names, nor is about to name. No step lies between look and deed."""
-        if (session_id, sha256) not in self._held and not self._store.files.refers(session_id, sha256):
-            self.folders.discard(session_id, sha256)
+    async def _free(self, session_id: str, sha256: str) -> None:
+        """Free bytes that nothing names, nor is about to name.
+
+        What the store says of bytes that somebody took hold of meanwhile is old. Whoever held them looks
+        again, and so does whoever doubted them later.
+        """
+        what, look = (session_id, sha256), object()
+        if what in self._held:
+            return
+        self._doubted[what] = look
+        try:
+            refers = await self._store.files.refers(session_id, sha256)
+            if not refers and self._doubted.get(what) is look:
+                await self.folders.discard(session_id, sha256)
+        except TenureError as error:
+            if error.code is not Code.STORE_UNAVAILABLE:
+                raise
+            log.warning("Whether anything names bytes %s of %s isn't known. They stay.", sha256, session_id)
+        finally:
+            if self._doubted.get(what) is look:
+                del self._doubted[what]
 
     @asynccontextmanager
     async def handing_on(self, session_id: str, heir_id: str) -> AsyncGenerator[None]:
@@ -311,21 +338,32 @@ class Files:
         except TenureError:
             await self._remove(heir_id)
             raise
-        if self._store.ground(heir_id) is None:  # the answer was that of an earlier fork
+        if await self._store.ground(heir_id) is None:  # the answer was that of an earlier fork
             await self._remove(heir_id)
         else:
             await self._hand_on(session_id, heir_id)
 
     async def _hand_on(self, session_id: str, heir_id: str) -> None:
-        hashes = dict.fromkeys(info.sha256 for info in self._store.files.all(session_id))
+        hashes = dict.fromkeys(info.sha256 for info in await self._store.files.all(session_id))
         if hashes:
             await self.folders.share(session_id, heir_id, tuple(hashes))
 
     def deliver(self, block: Block) -> None:
         """Look for the end of a session in a committed block."""
-        if type(block.entries[-1].event) is SessionDeleted:
-            self._doomed.append(block.session_id)
-            self._wake()
+        if block.entries and type(block.entries[-1].event) is SessionDeleted:
+            self.forget(block.session_id)
+
+    def forget(self, session_id: str) -> None:
+        """The session was deleted: its folder goes, and no run of it gets at it any more."""
+        for each in self._of_runs:
+            if each.session_id == session_id:
+                each.gone = True
+        self._doomed.append(session_id)
+        self._wake()
+
+    def lend(self, run: "RunFiles") -> None:
+        """Tell these files of a run when their session is deleted."""
+        self._of_runs.add(run)
 
     async def clear(self) -> None:
         """Remove the folders of deleted sessions; once more a while later, for a run that lingered there."""
@@ -333,26 +371,34 @@ class Files:
         again, self._doomed_before = self._doomed_before, doomed
         for session_id in dict.fromkeys((*again, *doomed)):
             await self._remove(session_id)
+        # Beside other hosts, one that died leaves something behind while this one lives.
+        if not self._store.alone and self._clock.monotonic() - self._swept_at > SWEEP_AGAIN_S:
+            await self.sweep()
 
     async def sweep(self) -> None:
         """Look once for everything that an earlier life left behind: folders and bytes that nothing names."""
+        self._swept_at = self._clock.monotonic()
         try:
             for session_id in await self.folders.sessions():
                 await self._sweep(session_id)
-        except OSError as error:
+        except (OSError, TenureError) as error:
+            if isinstance(error, TenureError) and error.code is not Code.STORE_UNAVAILABLE:
+                raise
             log.warning("The folders of the sessions could not be looked through: %s", error)
 
     async def _sweep(self, session_id: str) -> None:
-        if self._store.ground(session_id) is None:
+        if await self._store.ground(session_id) is None:
             await self._remove(session_id)
             return
         for sha256 in await self.folders.blobs(session_id):
-            self._free(session_id, sha256)
+            await self._free(session_id, sha256)
 
     async def _remove(self, session_id: str) -> None:
         try:
             await self.folders.remove(session_id)
-        except OSError as error:
+        except (OSError, TenureError) as error:
+            if isinstance(error, TenureError) and error.code is not Code.STORE_UNAVAILABLE:
+                raise
             self._doomed.append(session_id)
             log.warning("The folder of %s could not be removed yet: %s", session_id, error)
 
@@ -368,21 +414,23 @@ class RunFiles:
         self._lease = lease
         self._start = start
         self._sent = sent
+        self.session_id = start.session_id
+        self.gone = False
+        """Whether the session was deleted, and its folder with it."""
+        files.lend(self)
 
     @property
     def folder(self) -> Path:
-        session_id = self._start.session_id
-        if self._store.ground(session_id) is None:
-            raise TenureError(
-                Code.NOT_FOUND, f"The session {session_id} was deleted, and its folder with it. Stop."
-            )
-        return self._files.folders.folder(session_id)
+        if self.gone:
+            detail = f"The session {self.session_id} was deleted, and its folder with it. Stop."
+            raise TenureError(Code.NOT_FOUND, detail)
+        return self._files.folders.folder(self.session_id)
 
-    def infos(self) -> tuple[FileInfo, ...]:
-        return self._store.files.all(self._start.session_id)
+    async def infos(self) -> tuple[FileInfo, ...]:
+        return await self._store.files.all(self.session_id)
 
     async def read(self, file_id: str) -> bytes:
-        _, outgoing = await self._files.open(self._start.session_id, file_id)
+        _, outgoing = await self._files.open(self.session_id, file_id)
         try:
             parts: list[bytes] = []
             while part := await outgoing.read(PIECE):
@@ -393,7 +441,7 @@ class RunFiles:
 
     async def prepare(self) -> None:
         """Lay what was sent into the folder, before the runner looks there."""
-        await self._files.prepare(self._start.session_id)
+        await self._files.prepare(self.session_id)
 
     async def save(self, name: str, data: bytes, media_type: str | None = None) -> ArtifactCreated:
         await self._sent()

@@ -117,12 +117,14 @@ class FrontDoor:
             ask=SendMessage(content=content_of(event), when_busy=binding.when_busy),
             message_id=self._ids.new(MESSAGE),
             run_id=self._ids.new(RUN),
-            lease=self._claims.lease,
+            lease=None,
             origin=origin,
         )
 
     async def _admit(self, reception: Reception) -> Answer[EventReceipt]:
-        answer, wake = await self._acts.receive(reception)
+        answer, wake = await self._claims.offering(
+            lambda lease: self._acts.receive(reception._replace(lease=lease))
+        )
         self._claims.follow(wake)
         return answer
 
@@ -138,7 +140,7 @@ class FrontDoor:
         ask = SendMessage(
             content=with_files(reception.ask.content, attached), when_busy=reception.ask.when_busy
         )
-        return await self._admit(reception._replace(ask=ask, reserved=found, lease=self._claims.lease))
+        return await self._admit(reception._replace(ask=ask, reserved=found))
 
 
 def with_files(said: Content, attached: Sequence[Attached]) -> Content:

@@ -95,8 +95,9 @@ class Histories:
         self, by: Principal, session_id: str, ask: CompactSession, idem: Idempotency | None
     ) -> Answer[MessageReceipt]:
         fresh = self._ids.new(MESSAGE), self._ids.new(RUN)
-        answer, wake = await self._store.histories.compact(
-            self._stamp(by, idem), session_id, ask, *fresh, self._claims.lease
+        stamp = self._stamp(by, idem)
+        answer, wake = await self._claims.offering(
+            lambda lease: self._store.histories.compact(stamp, session_id, ask, *fresh, lease)
         )
         self._claims.follow(wake)
         return answer

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
 from tenure.core.binding import Binding
-from tenure.core.event import SessionClosed, SessionDeleted
 from tenure.core.limits import Limits
+from tenure.core.moment import SECOND, Micros, timestamp
 from tenure.core.rules import Rules
-from tenure.core.view import Stats
+from tenure.core.view import HostInfo, Stats
 from tenure.errors import Code, TenureError
 from tenure.host.admission import Commands
 from tenure.host.approvals import Approvals
@@ -22,9 +23,12 @@ from tenure.host.files import Files
 from tenure.host.front_door import FrontDoor
 from tenure.host.gateway import Gateway
 from tenure.host.histories import Histories
+from tenure.host.landing import DECODED, Landing
+from tenure.host.leases import Leases
 from tenure.host.recall_log import RecallLog
 from tenure.host.recalls import Recalls
 from tenure.host.recovery import Recovery
+from tenure.host.relay import Relay
 from tenure.host.retention import Retention
 from tenure.host.scheduling import Scheduling
 from tenure.host.settlement import Settlements
@@ -34,11 +38,14 @@ from tenure.host.telemetry import Telemetry, percentile
 from tenure.host.tools import Toolbox
 from tenure.ports.clock import Clock, Ids
 from tenure.ports.files import Fetch, Folders, NoFetch
+from tenure.ports.hosts import UNNAMED, HostCard
 from tenure.ports.landmarks import Landmarks
+from tenure.ports.signals import Hint, Signals, Silence
 from tenure.ports.store import Block, Lease, Start, Store
 from tenure.ports.tool import NO_TOOLS, Tools
 
-_PARTINGS = frozenset({SessionClosed, SessionDeleted})
+TIDY_S = 2.0
+"""How long after a deletion its host begins to free what was deleted, with others beside it, in seconds."""
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +63,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     bindings: tuple[Binding, ...] = ()
     tools: Tools = NO_TOOLS
     retention_days: float | None = None
+    card: HostCard = UNNAMED
+    signals: Signals = Silence()
 
 
 class Host:
@@ -73,23 +82,18 @@ class Host:
         self.draining = False
         self._drained: asyncio.Task[None] | None = None
         self._version = parts.version
-        self._lease: Lease | None = None
         self._began = clock.monotonic()
         self._tasks = Tasks()
         self.fanout = Fanout(store)
         self.files = Files(
             store=store, folders=parts.folders, fetch=parts.fetch, clock=clock, ids=ids, wake=self._tidy
         )
-        self._claims = Claims(store, clock, self._tasks, parts.limits, self._execute)
+        slots = parts.limits.live_runs if parts.card is UNNAMED else parts.card.slots
+        card = parts.card._replace(slots=slots)
+        self.leases = Leases(store=store, clock=clock, tasks=self._tasks, card=card, life=self)
+        self._claims = self._made_claims(parts, slots)
         self.states = StateRoom(store, clock, self.rules.terms)
-        self.approvals = Approvals(
-            store=store,
-            clock=clock,
-            tools=parts.tools,
-            catalogue=parts.catalogue,
-            tasks=self._tasks,
-            follow=self._claims.follow,
-        )
+        self.approvals = self._made_approvals(parts)
         self._recall_log = RecallLog(self.telemetry)
         self.recalls = Recalls(
             acts=store.schedules,
@@ -105,6 +109,8 @@ class Host:
         self._residences = parts.catalogue.residences()
         self._executions = self._made_executions(parts)
         self._recovery = self._made_recovery(parts)
+        self._landing = self._made_landing()
+        self._relay = None if store.alone else self._made_relay(parts)
         self.commands = Commands(
             store=store,
             clock=clock,
@@ -113,27 +119,55 @@ class Host:
             files=self.files,
             claims=self._claims,
             tasks=self._tasks,
-            purge=self._recovery.wake,
+            purge=self._tidy,
         )
-        self.histories = Histories(
-            store=store,
-            files=self.files,
-            clock=clock,
-            ids=ids,
-            claims=self._claims,
-            tasks=self._tasks,
-            purge=self._recovery.wake,
-        )
-        self.front_door = FrontDoor(
-            bindings=parts.bindings,
-            acts=store.incoming,
-            attach=self.files.attach,
-            clock=clock,
-            ids=ids,
-            claims=self._claims,
-            tasks=self._tasks,
-        )
+        self.histories = self._made_histories(parts)
+        self.front_door = self._made_front_door(parts)
         store.on_commit(self._committed)
+
+    def _made_claims(self, parts: Parts, slots: int) -> Claims:
+        return Claims(
+            store=parts.store,
+            clock=parts.clock,
+            tasks=self._tasks,
+            slots=slots,
+            execute=self._execute,
+            busy=self._busy,
+            firm=self.leases.firm,
+            doubt=self.leases.look,
+        )
+
+    def _made_approvals(self, parts: Parts) -> Approvals:
+        return Approvals(
+            store=parts.store,
+            clock=parts.clock,
+            tools=parts.tools,
+            catalogue=parts.catalogue,
+            tasks=self._tasks,
+            follow=self._claims.follow,
+        )
+
+    def _made_histories(self, parts: Parts) -> Histories:
+        return Histories(
+            store=parts.store,
+            files=self.files,
+            clock=parts.clock,
+            ids=parts.ids,
+            claims=self._claims,
+            tasks=self._tasks,
+            purge=self._tidy,
+        )
+
+    def _made_front_door(self, parts: Parts) -> FrontDoor:
+        return FrontDoor(
+            bindings=parts.bindings,
+            acts=parts.store.incoming,
+            attach=self.files.attach,
+            clock=parts.clock,
+            ids=parts.ids,
+            claims=self._claims,
+            tasks=self._tasks,
+        )
 
     def _made_executions(self, parts: Parts) -> Executions:
         return Executions(
@@ -154,6 +188,29 @@ class Host:
             scheduling=self.scheduling,
         )
 
+    def _made_landing(self) -> Landing:
+        return Landing(
+            fanout=self.fanout,
+            executions=self._executions,
+            files=self.files,
+            residences=self._residences,
+            claims=self._claims,
+            recalls=self.recalls,
+            approvals=self.approvals,
+            tasks=self._tasks,
+            heed=self.leases.look,
+        )
+
+    def _made_relay(self, parts: Parts) -> Relay:
+        relay = Relay(
+            store=parts.store, signals=parts.signals, tasks=self._tasks, rooms=self._landing, types=DECODED
+        )
+        self.fanout.places = relay
+        self._executions.attend, self._executions.leave = relay.attend, relay.leave
+        self._claims.tell = partial(relay.tell, Hint(work=True))
+        self.leases.tell = partial(relay.tell, Hint(hosts=True))
+        return relay
+
     def _made_scheduling(self, parts: Parts) -> Scheduling:
         return Scheduling(
             store=parts.store,
@@ -162,10 +219,16 @@ class Host:
             catalogue=parts.catalogue,
             files=self.files,
             tasks=self._tasks,
-            due=self.recalls.due,
+            due=self._due,
             follow=self._claims.follow,
             lease=self._claiming,
         )
+
+    def _due(self, at: Micros) -> None:
+        """A schedule wants to be looked at then, by whichever host."""
+        self.recalls.due(at)
+        if self._relay is not None:
+            self._relay.tell(Hint(timers=True))
 
     def _claiming(self) -> Lease | None:
         return self._claims.lease
@@ -195,6 +258,7 @@ class Host:
             landmarks=parts.landmarks,
             follow=self._claims.follow,
             due=self.approvals.due,
+            firm=self.leases.firm,
         )
 
     @property
@@ -207,35 +271,59 @@ class Host:
         """How many tasks the host has. An idle session has none."""
         return len(self._tasks)
 
+    def _busy(self) -> int:
+        return self._executions.slots
+
     def _execute(self, starts: Sequence[Start]) -> None:
         self._executions.execute(starts)
 
     def _committed(self, block: Block) -> None:
-        self.fanout.deliver(block)
-        self._executions.deliver(block)
-        self.files.deliver(block)
+        if self._relay is None:
+            self._landing.hand_on(block)
+        else:
+            self._relay.committed(block)
+        self._landing.learn(block)
         self.recalls.deliver(block)
         self._recall_log.deliver(block)
-        if self._residences and any(type(entry.event) in _PARTINGS for entry in block.entries):
-            self._tasks.spawn(self._forget(block.session_id), f"letting go of {block.session_id}")
-
-    async def _forget(self, session_id: str) -> None:
-        for residence in self._residences:
-            await residence.forget(session_id)
 
     def _tidy(self) -> None:
-        self._recovery.wake()
+        if self._relay is None:
+            self._recovery.wake()
+        else:
+            # The other hosts should have read how the session ended before its journal goes.
+            asyncio.get_running_loop().call_later(TIDY_S, self._recovery.wake)
 
     async def start(self) -> None:
         """Join, put right what an earlier life left, and take runs."""
-        lease = self._lease = await self.store.join(self.clock.now())
+        lease = await self.leases.join()
+        self.begin(lease)
+        # First: what follows may take longer than the lease lasts.
+        self.leases.open()
+        if self._relay is not None:
+            await self._relay.open()
+        await self._recovery.sweep(lease)
+        self._recovery.open(self._claiming)
+        await self.approvals.open()
+        self.recalls.open()
+
+    def begin(self, lease: Lease) -> None:
+        """Begin a life: take runs, and hold them under `lease`."""
         self._executions.open(lease)
         self.gateway.open(lease.incarnation)
         self._claims.open(lease)
-        await self._recovery.sweep(lease)
-        self._recovery.open(lease)
-        self.approvals.open()
-        self.recalls.open()
+
+    def halt(self) -> None:
+        """This life may be over: take no more runs, and let nothing of those that are held count any more."""
+        self._claims.close()
+        self._executions.halt()
+
+    async def halted(self, patience_s: float) -> None:
+        """Wait until what held runs still had to say has arrived, or was refused."""
+        await self._executions.ended(patience_s)
+
+    def take_up(self, lease: Lease) -> None:
+        """Other hosts may be gone: see to their runs."""
+        self._recovery.look(lease)
 
     async def drain(self) -> None:
         """Take no more runs, let the live ones go at their next safe point, and end all streams.
@@ -245,12 +333,13 @@ class Host:
         if self._drained is None:
             self.draining = True
             self._claims.close()
+            self.leases.drain()
             self.recalls.close()
             self._drained = self._tasks.spawn(self._drain(), "drain")
         await asyncio.shield(self._drained)
 
     async def _drain(self) -> None:
-        await self._executions.drain()
+        await self._executions.drain(lambda: self.leases.trouble() is None)
         self.fanout.end_all("draining")
 
     async def stop(self) -> None:
@@ -262,16 +351,19 @@ class Host:
         await self._tasks.stop()
         for residence in self._residences:
             await residence.close()
-        if self._lease is not None and self.store.healthy():
-            await self._leave(self._lease)
+        await self.leases.leave()
+        if self._relay is not None:
+            await self._relay.close()
 
-    async def _leave(self, lease: Lease) -> None:
-        """Say goodbye. The next life fences this one anyway, so a full disk costs nothing but the word."""
-        try:
-            await self.store.leave(lease, self.clock.now())
-        except TenureError as error:
-            if error.code not in (Code.STORE_FULL, Code.STORE_UNAVAILABLE):
-                raise
+    def trouble(self) -> TenureError | None:
+        """Why this host should get no requests now; None if it should."""
+        if self.draining:
+            detail = "The host is draining: it takes no new work. Send it to another host."
+            return TenureError(Code.DRAINING, detail)
+        if self.store.alone and not self.store.healthy():
+            detail = "The store doesn't work: its writer stopped. Restart the host."
+            return TenureError(Code.STORE_UNAVAILABLE, detail)
+        return self.leases.trouble()
 
     async def stats(self) -> Stats:
         """Live figures."""
@@ -296,7 +388,32 @@ class Host:
             version=self._version,
             history=self.store.history,
             draining=self.draining,
+            hosts=await self._hosts(),
         )
+
+    async def _hosts(self) -> tuple[HostInfo, ...]:
+        """Every host there is. This one knows better how it fares itself."""
+        own = self.leases.lease
+        now = self.leases.store_now()
+        found: list[HostInfo] = []
+        for row in await self.store.hosts.all():
+            is_own = own is not None and row.incarnation == own.incarnation
+            left_s = max(0.0, (row.expires_at - now) / SECOND)
+            found.append(
+                HostInfo(
+                    id=row.incarnation,
+                    name=row.name,
+                    version=row.version,
+                    slots=row.slots,
+                    live_runs=row.live_runs,
+                    draining=row.draining or (is_own and self.draining),
+                    joined_at=timestamp(row.joined_at),
+                    renewed_at=timestamp(row.renewed_at),
+                    lease_left_s=None if self.store.alone else round(left_s, 3),
+                    answers=is_own,
+                )
+            )
+        return tuple(found)
 
     async def _lag(self) -> float:
         """How long the loop takes to come round, in seconds."""

@@ -60,7 +60,7 @@ class OwnRecalls:
         line = msgspec.json.encode(ask)
         with self._under_way(hashlib.sha256(line).hexdigest()) as schedule_id:
             await self._behind(len(line))
-            known = self._acts.get(schedule_id)
+            known = await self._acts.get(schedule_id)
             if known is not None:
                 # Its time may have passed meanwhile, so it isn't judged again.
                 return known
@@ -73,7 +73,7 @@ class OwnRecalls:
             detail = f"count is {count}. Give a number from 1 to {MOST_COUNT}."
             raise TenureError(Code.INVALID, detail, field="count")
         given = msgspec.structs.asdict(self._in_session(recall))
-        return self._room.preview(PreviewSchedule(**given, count=count))
+        return await self._room.preview(PreviewSchedule(**given, count=count))
 
     async def entries(self) -> list[ScheduleInfo]:
         """The schedules of the session, newest first, without those that were cancelled."""

@@ -93,6 +93,8 @@ class Recalls:
         self._rests_until = 0.0
         self._troubles: dict[str, _Trouble] = {}
         self._due: Micros | None = None
+        self._told: Micros | None = None
+        """The earliest instant that came up since the store was last asked what comes first."""
         self._timer: asyncio.TimerHandle | None = None
         self._going: asyncio.Task[None] | None = None
 
@@ -108,7 +110,9 @@ class Recalls:
 
     def due(self, at: Micros) -> None:
         """Something wants to be looked at at this instant."""
-        if self._open and not self._busy and (self._due is None or at < self._due):
+        if self._busy:
+            self._told = at if self._told is None else min(at, self._told)
+        elif self._open and (self._due is None or at < self._due):
             self._arm(at)
 
     def deliver(self, block: Block) -> None:
@@ -133,25 +137,41 @@ class Recalls:
 
     def look(self) -> None:
         """See what comes first, and wait for it or see to it. To be called too when the clock was set."""
-        if self._busy or not self._open:
-            return
-        now = self._clock.now()
-        # Should the store fail to tell what comes first, somebody looks again all the same.
-        self._arm(Micros(now + round(RETRY_S * SECOND)))
-        first = self._acts.next_at()
-        if first is None:
+        if self._open and not self._busy:
             self._disarm()
-            return
-        rest_s = self._rests_until - _time()
-        if first <= now and rest_s > 0 and self._since is None:
-            # A rest that is all but over still takes a moment: looked at sooner, nothing would be ready.
-            first = min(Micros(now + max(1, round(rest_s * SECOND))), self._next_after(self._seen))
-        if first > now:
-            self._arm(first)
-            return
-        self._disarm()
-        self._busy = True
-        self._going = self._tasks.spawn(self._go_round(), "recalls")
+            self._busy = True
+            self._going = self._tasks.spawn(self._go_on(), "recalls")
+
+    async def _go_on(self) -> None:
+        """Go round while something is due, then wait for what comes next."""
+        coming: Micros | None = None
+        try:
+            while True:
+                # Should the store fail to tell what comes first, somebody looks again all the same.
+                coming = Micros(self._clock.now() + round(RETRY_S * SECOND))
+                coming = await self._first()
+                if coming is None or coming > self._clock.now() or not self._open:
+                    return
+                await self._go_round()
+        except TenureError as error:
+            if error.code not in _NOBODYS_FAULT:
+                raise
+        finally:
+            self._busy = False
+            for at in (coming, self._told):
+                if at is not None:
+                    self.due(at)
+
+    async def _first(self) -> Micros | None:
+        """When to look at something next; what is behind waits until a rest is over."""
+        # Forgotten first: what comes up while the store is asked may not be in its answer.
+        self._told = None
+        first = await self._acts.next_at()
+        now, rest_s = self._clock.now(), self._rests_until - _time()
+        if first is None or first > now or rest_s <= 0 or self._since is not None:
+            return first
+        # A rest that is all but over still takes a moment: looked at sooner, nothing would be ready.
+        return min(Micros(now + max(1, round(rest_s * SECOND))), await self._next_after(self._seen))
 
     async def see_to_it(self) -> None:
         """Look, and return once what is due has been seen to: for clocks that only a test moves."""
@@ -159,9 +179,9 @@ class Recalls:
         while self._busy and self._going is not None:
             await asyncio.wait([self._going])
 
-    def _next_after(self, seen: Micros) -> Micros:
+    async def _next_after(self, seen: Micros) -> Micros:
         """When the first schedule comes that the latest round didn't look at: it waits for no rest."""
-        coming = self._acts.due(seen, LATEST, 1).schedules
+        coming = (await self._acts.due(seen, LATEST, 1)).schedules
         return (coming[0].wake_at if coming else None) or LATEST
 
     def _rest(self, seconds: float) -> None:
@@ -178,8 +198,6 @@ class Recalls:
                 # Also where the store failed to tell what is due: looked at at once, it would fail again.
                 self._since = None
                 self._rest(RETRY_S)
-            self._busy = False
-            self.look()
 
     async def _round(self) -> bool:
         """See to what is due, on time first. Returns whether anything came of it."""
@@ -188,7 +206,7 @@ class Recalls:
             return False
         now = self._seen = self._clock.now()
         since = self._since = Micros(now - LATE) if self._since is None else self._since
-        found = self._acts.due(since, now, AT_ONCE + len(self._troubles))
+        found = await self._acts.due(since, now, AT_ONCE + len(self._troubles))
         timely = self._ready(found.schedules, AT_ONCE)
         fired = await self._each((s.schedule_id, self._fire(s, now, since, lease)) for s in timely)
         tried = await self._retry_some(found.retries, lease)
@@ -208,14 +226,14 @@ class Recalls:
 
     async def _make_up(self, seen: Micros, since: Micros, lease: Lease) -> bool:
         """See to what is late, one by one, until something comes that isn't. Returns whether there is any."""
-        found = self._acts.due(_DAWN, since, LATE_AT_ONCE + len(self._troubles))
+        found = await self._acts.due(_DAWN, since, LATE_AT_ONCE + len(self._troubles))
         late = self._ready(found.schedules, LATE_AT_ONCE)
         now = seen
         for each in late:
             behind: Standing | None = each
             # One after the other, so that the first of many is done long before the last.
             while behind is not None:
-                if _time() < self._rests_until or not self._open or self._is_due_after(seen):
+                if await self._is_due_after(seen) or _time() < self._rests_until or not self._open:
                     return True
                 behind = await self._step(behind, now, since, lease)
                 now = self._clock.now()
@@ -225,7 +243,7 @@ class Recalls:
     async def _step(self, late: Standing, now: Micros, since: Micros, lease: Lease) -> Standing | None:
         """See to the next passed instants of a schedule. Returns it if it is still behind."""
         wakes = await self._each([(late.schedule_id, self._fire(late, now, since, lease))])
-        now_is = self._acts.standing(late.schedule_id) if wakes else None
+        now_is = await self._acts.standing(late.schedule_id) if wakes else None
         if now_is is not None and _is_behind(now_is, late, since):
             return now_is
         self._made_up += 1
@@ -235,8 +253,8 @@ class Recalls:
             self._rest(PAUSE_S)
         return None
 
-    def _is_due_after(self, seen: Micros) -> bool:
-        return bool(self._acts.due(seen, self._clock.now(), 1).schedules)
+    async def _is_due_after(self, seen: Micros) -> bool:
+        return bool((await self._acts.due(seen, self._clock.now(), 1)).schedules)
 
     async def _fire(self, standing: Standing, now: Micros, since: Micros, lease: Lease) -> Wake:
         decided = decide(standing, now, since, self._ids)

@@ -4,6 +4,7 @@ One loop per host, whatever the number of sessions; it sleeps until it is woken 
 """
 
 import asyncio
+from collections.abc import Callable
 
 from tenure.errors import Code, TenureError
 from tenure.host.claims import Claims
@@ -13,7 +14,7 @@ from tenure.host.tasks import Tasks
 from tenure.host.telemetry import Telemetry
 from tenure.ports.clock import Clock
 from tenure.ports.landmarks import Landmark, Landmarks
-from tenure.ports.store import Lease, Store
+from tenure.ports.store import Lease, Store, Wake
 
 SWEEP_S = 60.0
 _PASSING = (Code.STORE_FULL, Code.STORE_UNAVAILABLE)
@@ -43,9 +44,10 @@ class Recovery:
         self._telemetry = telemetry
         self._landmarks = landmarks
         self._woken = asyncio.Event()
+        self._looking: asyncio.Task[None] | None = None
 
-    def open(self, lease: Lease) -> None:
-        """Begin the loop."""
+    def open(self, lease: Callable[[], Lease | None]) -> None:
+        """Begin the loop. It rests while the host has no lease."""
         self._tasks.spawn(self._loop(lease), "recovery")
         self._tasks.spawn(self._files.sweep(), "sweep of files")
 
@@ -53,13 +55,16 @@ class Recovery:
         """There may be something to put right."""
         self._woken.set()
 
-    async def _loop(self, lease: Lease) -> None:
+    async def _loop(self, held: Callable[[], Lease | None]) -> None:
         loop = asyncio.get_running_loop()
         while True:
             timer = loop.call_later(SWEEP_S, self._woken.set)
             await self._woken.wait()
             timer.cancel()
             self._woken.clear()
+            lease = held()
+            if lease is None:
+                continue
             try:
                 await self.sweep(lease)
             except TenureError as error:
@@ -68,12 +73,7 @@ class Recovery:
 
     async def sweep(self, lease: Lease) -> None:
         """Look once for runs without a host, and for rows without a session."""
-        self._landmarks.passed(Landmark.REAP_BEFORE)
-        reaped = await self._store.reap(lease, self._clock.now())
-        self._landmarks.passed(Landmark.REAP_AFTER)
-        self._telemetry.requeued += reaped.requeued
-        if reaped.backlog:
-            self._claims.wake()
+        await self.take_up(lease)
         await self._retention.sweep()
         freed = 1
         while freed:
@@ -81,3 +81,25 @@ class Recovery:
         await self._files.clear()
         while await self._store.index_words():
             pass
+
+    def look(self, lease: Lease) -> None:
+        """A host may be gone: take up its runs soon."""
+        if self._looking is None or self._looking.done():
+            self._looking = self._tasks.spawn(self._look(lease), "taking up runs")
+
+    async def _look(self, lease: Lease) -> None:
+        try:
+            await self.take_up(lease)
+        except TenureError as error:
+            if error.code not in _PASSING:
+                raise
+
+    async def take_up(self, lease: Lease) -> None:
+        """Put runs without a host back into the queue, or end them."""
+        self._landmarks.passed(Landmark.REAP_BEFORE)
+        reaped = await self._store.reap(lease, self._clock.now())
+        self._landmarks.passed(Landmark.REAP_AFTER)
+        self._telemetry.requeued += reaped.requeued
+        if reaped.requeued or reaped.backlog:
+            # Hosts that have room hear of it.
+            self._claims.follow(Wake(backlog=reaped.requeued + reaped.backlog))

@@ -91,7 +91,7 @@ class Scheduling:
         """
         stamp = Stamp(self._clock.now(), by, idem)
         try:
-            new = self._new(ask, stamp.at, maker, schedule_id or self._ids.new(SCHEDULE))
+            new = await self._new(ask, stamp.at, maker, schedule_id or self._ids.new(SCHEDULE))
         except TenureError:
             # The repeat of a request whose instant has passed meanwhile is answered as it was.
             known = await self._known(stamp, schedule_id)
@@ -104,7 +104,7 @@ class Scheduling:
         """What was made already under this request's key, or by this run under this id."""
         if schedule_id is None:
             return None if stamp.idempotency is None else await self._acts.known(stamp)
-        made = self._acts.get(schedule_id)
+        made = await self._acts.get(schedule_id)
         return None if made is None else Answer(made)
 
     async def _create(self, stamp: Stamp, new: NewSchedule) -> Answer[ScheduleInfo]:
@@ -112,14 +112,16 @@ class Scheduling:
         self._due(new.wake_at)
         return answer
 
-    def _new(self, ask: CreateSchedule, now: Micros, maker: Maker | None, schedule_id: str) -> NewSchedule:
+    async def _new(
+        self, ask: CreateSchedule, now: Micros, maker: Maker | None, schedule_id: str
+    ) -> NewSchedule:
         timing = timetable.timing_of(ask, now)
         policy = timetable.policy_of(ask, timing)
         next_at = timetable.first(timing, policy, now)
         return NewSchedule(
             schedule_id=schedule_id,
             session_id=ask.session_id,
-            agent=self._agent(ask),
+            agent=await self._agent(ask),
             name=ask.name,
             kind=ask.kind,
             message=ask.message,
@@ -131,7 +133,7 @@ class Scheduling:
             maker=maker,
         )
 
-    def _agent(self, ask: CreateSchedule | PreviewSchedule) -> str:
+    async def _agent(self, ask: CreateSchedule | PreviewSchedule) -> str:
         """Whose runs they will be. Raises TenureError `invalid`, `not_found` or `unknown_agent`."""
         if (ask.session_id is None) == (ask.agent is None):
             detail = (
@@ -142,20 +144,20 @@ class Scheduling:
         if ask.session_id is None:
             name = ask.agent or ""
             self._catalogue.agent(name)
-            self._check_files(None, ask.message)
+            await self._check_files(None, ask.message)
             return name
-        ground = self._store.ground(ask.session_id)
+        ground = await self._store.ground(ask.session_id)
         if ground is None:
             raise TenureError(Code.NOT_FOUND, f"There is no session {ask.session_id!r} here. Check the id.")
-        self._check_files(ask.session_id, ask.message)
+        await self._check_files(ask.session_id, ask.message)
         return ground.agent
 
-    def _check_files(self, session_id: str | None, message: Content | None) -> None:
+    async def _check_files(self, session_id: str | None, message: Content | None) -> None:
         """Raises TenureError `invalid` if a message refers to files that won't be there."""
         if message is None:
             return
         if session_id is not None:
-            self._files.check(session_id, message)
+            await self._files.check(session_id, message)
         elif file_ids_of(message):
             detail = (
                 "The message refers to a file, but each occurrence gets a new session, which has no files. "
@@ -163,14 +165,14 @@ class Scheduling:
             )
             raise TenureError(Code.INVALID, detail, field="message")
 
-    def preview(self, ask: PreviewSchedule) -> Preview:
+    async def preview(self, ask: PreviewSchedule) -> Preview:
         """What a schedule would do: in words, and its next instants. It may leave out what it is for.
 
         Raises TenureError as `create` does.
         """
         now = self._clock.now()
         if ask.session_id is not None or ask.agent is not None:
-            self._agent(ask)
+            await self._agent(ask)
         timing = timetable.timing_of(ask, now)
         policy = timetable.policy_of(ask, timing)
         timetable.first(timing, policy, now)
@@ -196,9 +198,10 @@ class Scheduling:
 
     async def _update(self, by: Principal, schedule_id: str, ask: UpdateSchedule) -> ScheduleInfo:
         now = self._clock.now()
-        standing = self._standing(schedule_id)
-        revision = self._revised(standing, ask, now)
-        known = self._acts.get(schedule_id)
+        standing = await self._standing(schedule_id)
+        revision = await self._revised(standing, ask, now)
+        # What is answered if nothing changes may be newer than what was judged: then another edit came after.
+        known = await self._acts.get(schedule_id)
         if known is not None and standing.state in _OPEN and not _changes(revision, standing):
             return known
         info = await self._acts.revise(Stamp(now, by), schedule_id, revision)
@@ -206,13 +209,13 @@ class Scheduling:
             self._due(revision.wake_at)
         return info
 
-    def _standing(self, schedule_id: str) -> Standing:
-        found = self._acts.standing(schedule_id)
+    async def _standing(self, schedule_id: str) -> Standing:
+        found = await self._acts.standing(schedule_id)
         if found is None:
             raise TenureError(Code.NOT_FOUND, f"There is no schedule {schedule_id!r} here. Check the id.")
         return found
 
-    def _revised(self, now_is: Standing, ask: UpdateSchedule, now: Micros) -> Revision:
+    async def _revised(self, now_is: Standing, ask: UpdateSchedule, now: Micros) -> Revision:
         retimed = any(
             v is not None for v in (ask.at, ask.in_s, ask.every_s, ask.cron, ask.timezone, ask.anchor)
         )
@@ -222,7 +225,7 @@ class Scheduling:
         if policy.ends_at != now_is.policy.ends_at and now_is.state in _OPEN and not retimed:
             timetable.check_end(timing, policy, now_is.next_at, now)
         if ask.message is not UNSET:
-            self._check_files(now_is.session_id, ask.message)
+            await self._check_files(now_is.session_id, ask.message)
         next_at = self._next(now_is, timing, policy, now, retimed=retimed)
         wake = None if next_at is None else wake_at(now_is.schedule_id, next_at, policy.jitter_s)
         if wake is not None and now_is.wake_at is not None and not retimed:

@@ -1,7 +1,8 @@
 """Settlement: a run's one outcome, in one transaction, whatever became of its task.
 
 It runs in a task of its own, which nothing but the end of the process cancels. If the store has no space
-it tries again until it has; if the run was ended by someone else meanwhile, there is nothing left to do.
+or is away it tries again until that is over; if the run was ended by someone else meanwhile, there is
+nothing left to do.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from tenure.ports.store import Lease, Settled, Settlement, Start, Store
 log = logging.getLogger("tenure.host")
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.25, 5.0
+_PASSING = (Code.STORE_FULL, Code.STORE_UNAVAILABLE)
 
 _UNSAID = {
     RunState.FAILED: "failed_by_runner",
@@ -82,7 +84,7 @@ class Settlements:
             except TenureError as error:
                 if error.code is Code.FENCED:
                     return None
-                if error.code is not Code.STORE_FULL:
+                if error.code not in _PASSING:
                     raise
             await asyncio.sleep(pause)
             pause = min(LAST_RETRY_S, pause * 2)
@@ -97,6 +99,6 @@ class Settlements:
             await self._store.note(start.session_id, entries)
         except TenureError as error:
             # Nothing waits for these warnings, so a full disk costs them and nothing else.
-            if error.code not in (Code.STORE_FULL, Code.STORE_UNAVAILABLE):
+            if error.code not in _PASSING:
                 raise
             log.warning("There was no space to note %d late outputs of %s.", len(details), start.run_id)

@@ -78,18 +78,18 @@ class StateRoom:
 
     # --- for the API
 
-    def read(self, by: Principal, about: Addressed, key: str) -> StateValue:
+    async def read(self, by: Principal, about: Addressed, key: str) -> StateValue:
         """One value. Raises TenureError `not_found`, and the refusals of policy and identity."""
-        where = self._place(by, about)
+        where = await self._place(by, about)
         name = check_key(key)
-        found = self._store.states.value(where, name, self._clock.now())
+        found = await self._store.states.value(where, name, self._clock.now())
         if found is None:
             raise _nothing(where.scope, name)
         return found
 
     async def page(self, by: Principal, about: Addressed, cursor: str | None, limit: int) -> StatePage:
         """The values of one scope."""
-        where = self._place(by, about)
+        where = await self._place(by, about)
         return await self._store.states.page(about.session_id, where, self._clock.now(), cursor, limit)
 
     async def set(
@@ -102,21 +102,21 @@ class StateRoom:
         idem: Idempotency | None = None,
     ) -> Answer[StateValue]:
         """Keep a value. Raises TenureError `stale`, `capacity`, `too_large`, and the refusals of `read`."""
-        where = self._place(by, about)
+        where = await self._place(by, about)
         write = Write(where, _named(key), encoded(ask.value), ask.ttl_s, expected)
         writer = ByCaller(about.session_id, Stamp(self._clock.now(), by, idem), about.named)
         return await self._store.states.set(writer, write)
 
     async def delete(self, by: Principal, about: Addressed, key: str, expected: Expected | None) -> None:
         """Delete a value. Raises TenureError as `set` and `read` do."""
-        where = self._place(by, about)
+        where = await self._place(by, about)
         writer = ByCaller(about.session_id, Stamp(self._clock.now(), by), about.named)
         name = _named(key)
         if await self._store.states.delete(writer, where, name, expected) is None:
             raise _nothing(where.scope, name)
 
-    def _place(self, by: Principal, about: Addressed) -> Place:
-        setting = self._store.states.setting(about.session_id)
+    async def _place(self, by: Principal, about: Addressed) -> Place:
+        setting = await self._store.states.setting(about.session_id)
         if setting is None:
             detail = f"There is no session {about.session_id!r} here. Check the id."
             raise TenureError(Code.NOT_FOUND, detail, id=about.session_id)
@@ -136,13 +136,13 @@ class StateRoom:
     async def open(self, start: Start, lease: Lease, behind: Behind) -> "AttemptState":
         """The state of one attempt, with the snapshot it begins with."""
         policy = start.grant.state
-        setting = self._store.states.setting(start.session_id) if policy.enabled else None
+        setting = await self._store.states.setting(start.session_id) if policy.enabled else None
         if setting is None:
             return AttemptState(self._store, self._clock, start, lease, None, NO_STATE, behind)
         parties = parties_of_run(setting, start.origin, start.author)
         where = places(policy, setting, parties)
         kept: dict[Scope, dict[str, bytes]] = {}
-        if self._store.states.weight(where):
+        if await self._store.states.weight(where):
             kept = await self._store.states.cut(where, self._clock.now())
         snapshot = seeded(kept, policy, setting)
         return AttemptState(self._store, self._clock, start, lease, (setting, parties), snapshot, behind)
@@ -178,7 +178,8 @@ class AttemptState:
     async def get(self, scope: str, key: str) -> StateValue | None:
         """The value as it is now, this run's own writes included; else what the snapshot is seeded with."""
         where, name = self._place(scope), check_key(key)
-        return self._store.states.value(where, name, self._clock.now()) or self._seed(where.scope, name)
+        now = await self._store.states.value(where, name, self._clock.now())
+        return now or self._seed(where.scope, name)
 
     async def entries(self, scope: str) -> dict[str, StateValue]:
         """Every value of a scope as it is now, by its key; also what the snapshot is seeded with."""

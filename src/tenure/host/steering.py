@@ -33,6 +33,7 @@ class SteeringRoom:
         self._take = take
         self._stopped = stopped
         self._waiting: dict[str, None] = {}
+        self._left: set[str] | None = None
         self._news = asyncio.Event()
 
     @property
@@ -44,6 +45,15 @@ class SteeringRoom:
         for message_id in message_ids:
             self._waiting[message_id] = None
             self._news.set()
+
+    async def catch_up(self, look: Callable[[], Awaitable[Iterable[str]]]) -> None:
+        """Offer what waited before this room heard anything. What it hears while it looks is newer."""
+        self._left = set()
+        try:
+            waiting = await look()
+            self.offer(message_id for message_id in waiting if message_id not in self._left)
+        finally:
+            self._left = None
 
     def hear(self, event: Event) -> None:
         """Take note of an event of the session."""
@@ -62,6 +72,8 @@ class SteeringRoom:
     def _gone(self, message_ids: Iterable[str]) -> None:
         for message_id in message_ids:
             self._waiting.pop(message_id, None)
+            if self._left is not None:
+                self._left.add(message_id)
         if not self._waiting:
             self._news.clear()
 

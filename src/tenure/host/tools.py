@@ -71,6 +71,8 @@ class Toolbox(msgspec.Struct, frozen=True, kw_only=True):
     follow: Callable[[Wake], None]
     due: Callable[[Micros], None]
     """Who wants to know when an approval expires."""
+    firm: Callable[[], bool] = lambda: True
+    """Whether this life of the host may begin an effect now."""
 
 
 _Call: TypeAlias = tuple[str, bool, str]
@@ -407,6 +409,10 @@ class ToolRoom:
             raise RuntimeError(f"The call {told.call_id} isn't the one that was approved.")
         if self._over:
             detail = f"The run {self._start.run_id} ended before the call {told.call_id} was made. Stop."
+            raise TenureError(Code.FENCED, detail)
+        if not self._box.firm():
+            # Another host may have taken over the run, and would take the call for made.
+            detail = f"This host's lease is over, so the call {told.call_id} wasn't made. Stop."
             raise TenureError(Code.FENCED, detail)
         self._box.landmarks.passed(Landmark.CALL_BEFORE)
         try:

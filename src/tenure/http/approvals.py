@@ -41,7 +41,7 @@ async def list_approvals(call: Call[NoBody, ApprovalsQuery]) -> ASGIApp:
 
 async def read_approval(call: Call[NoBody, NoQuery]) -> ASGIApp:
     """One approval, and what was decided."""
-    found = call.site.host.store.approvals.get(call.path["approval_id"])
+    found = await call.site.host.store.approvals.get(call.path["approval_id"])
     if found is None:
         raise not_found("approval", call.path["approval_id"])
     return json_response(found)

@@ -71,6 +71,7 @@ class Audience:
         self._taken: Counter[tuple[str, str]] = Counter()
         self._checked_at = 0.0
         self._sweeping = False
+        self._checking: asyncio.Task[None] | None = None
 
     @contextmanager
     def seat(self, by: Principal, key_hash: bytes) -> Generator[Seat]:
@@ -110,19 +111,21 @@ class Audience:
         for seat in self._seats:
             if now - seat.spoke_at >= self._heartbeat_s:
                 seat.beat()
-        if now - self._checked_at >= self._recheck_s:
+        if now - self._checked_at >= self._recheck_s and (self._checking is None or self._checking.done()):
             self._checked_at = now
-            self._let_go()
+            self._checking = asyncio.get_running_loop().create_task(self._let_go(), name="check of keys")
 
-    def _let_go(self) -> None:
+    async def _let_go(self) -> None:
         """End the streams whose key was revoked or has expired. A store that is away decides nothing."""
-        at = self._clock.now()
         for key_hash in {seat.key_hash for seat in self._seats}:
             try:
-                valid = self._store.principal(key_hash, at) is not None
+                valid = await self._store.principal(key_hash, self._clock.now()) is not None
             except TenureError:
                 return
             if not valid:
-                for seat in self._seats:
-                    if seat.key_hash == key_hash:
-                        seat.end(REVOKED)
+                self._end_all(key_hash)
+
+    def _end_all(self, key_hash: bytes) -> None:
+        for seat in self._seats:
+            if seat.key_hash == key_hash:
+                seat.end(REVOKED)

@@ -70,7 +70,7 @@ async def read_event(call: Call[NoBody, NoQuery]) -> ASGIApp:
     """One event by its number."""
     seq = place(call.path["seq"], "seq")
     store = call.site.host.store
-    if 0 < seq <= store.head(call.session_id):
+    if 0 < seq <= await store.head(call.session_id):
         page = await store.page(call.session_id, seq - 1, 1)
         found = cut(page.spans, seq - 1, seq + 1)
         if found:
@@ -80,7 +80,7 @@ async def read_event(call: Call[NoBody, NoQuery]) -> ASGIApp:
 
 async def _page_after(call: Call[NoBody, EventsQuery], after: int) -> Reply:
     store, limit = call.site.host.store, call.query.limit
-    check_head(store, call.session_id, after)
+    await check_head(store, call.session_id, after)
     page = await store.page(call.session_id, after, limit)
     start = max(after, page.min_available - 1)
     gap = EventGap(after=after, min_available=page.min_available) if start > after else msgspec.UNSET
@@ -89,7 +89,7 @@ async def _page_after(call: Call[NoBody, EventsQuery], after: int) -> Reply:
 
 async def _page_before(call: Call[NoBody, EventsQuery], before: int) -> Reply:
     store, limit = call.site.host.store, call.query.limit
-    before = min(before, store.head(call.session_id) + 1)
+    before = min(before, await store.head(call.session_id) + 1)
     page = await store.page_back(call.session_id, before, limit)
     found = cut(page.spans, max(0, before - limit - 1), before)
     is_gone = page.min_available > 1 and len(found) < limit

@@ -69,7 +69,7 @@ class Front:
             if call.route.tenant_rule is TenantRule.LIVE_RUN:
                 gates.enter_run(call, gates.bearer(call.headers))
             elif call.route.tenant_rule is not TenantRule.PUBLIC:
-                gates.enter(call, gates.bearer(call.headers))
+                await gates.enter(call, gates.bearer(call.headers))
                 if call.route.action is not Action.READ:
                     self._site.pace.take(call.by)
             await self._read(call, receive)
@@ -90,7 +90,7 @@ class Front:
             call = self._arrive(scope, SOCKET)
             key = gates.bearer(call.headers)
             if key is not None:
-                gates.enter(call, key)
+                await gates.enter(call, key)
             self._read_query(call)
             answer = await call.route.handler(call)
             await answer(scope, receive, outbox.send)

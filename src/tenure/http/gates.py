@@ -86,14 +86,14 @@ def bearer(headers: dict[bytes, bytes]) -> bytes | None:
     return key.strip()
 
 
-def enter(call: AnyCall, key: bytes | None) -> None:
+async def enter(call: AnyCall, key: bytes | None) -> None:
     """Authentication, role and tenant for one call. Raises `unauthenticated`, `forbidden` or `not_found`."""
     if key is None:
         raise _no_key("The request has no key.")
-    call.principal = authenticate(call.site.host, key)
+    call.principal = await authenticate(call.site.host, key)
     call.key = key
     check_role(call.route, call.principal)
-    call.ground = find_ground(call.site.host, call.route.tenant_rule, call.path, call.principal)
+    call.ground = await find_ground(call.site.host, call.route.tenant_rule, call.path, call.principal)
 
 
 def enter_run(call: AnyCall, token: bytes | None) -> None:
@@ -109,9 +109,9 @@ def enter_run(call: AnyCall, token: bytes | None) -> None:
     call.attempt = call.site.host.gateway.enter(token.decode("latin-1"))
 
 
-def authenticate(host: Host, key: bytes) -> Principal:
+async def authenticate(host: Host, key: bytes) -> Principal:
     """Who presents this key. The look-up is by its hash, so its time tells nothing about other keys."""
-    by = host.store.principal(hash_of(key), host.clock.now()) if 0 < len(key) <= MAX_KEY else None
+    by = await host.store.principal(hash_of(key), host.clock.now()) if 0 < len(key) <= MAX_KEY else None
     if by is None:
         raise _no_key("The key isn't known here, or it was revoked or has expired.")
     return by
@@ -138,21 +138,23 @@ def check_action(action: Action | None, by: Principal, what: str) -> None:
         )
 
 
-def find_ground(host: Host, rule: TenantRule | None, path: dict[str, str], by: Principal) -> Ground | None:
+async def find_ground(
+    host: Host, rule: TenantRule | None, path: dict[str, str], by: Principal
+) -> Ground | None:
     """What the path names, if it exists for this principal. Raises TenureError `not_found` otherwise."""
     match rule:
         case TenantRule.PUBLIC | TenantRule.OWN | TenantRule.HOST | TenantRule.LIVE_RUN | None:
             return None
         case TenantRule.SESSION:
-            return _session(host, path["session_id"], by)
+            return await _session(host, path["session_id"], by)
         case TenantRule.RUN:
-            return _run(host, path["run_id"], by)
+            return await _run(host, path["run_id"], by)
         case TenantRule.APPROVAL:
-            return _approval(host, path["approval_id"], by)
+            return await _approval(host, path["approval_id"], by)
         case TenantRule.SCHEDULE:
-            return _schedule(host, path["schedule_id"], by)
+            return await _schedule(host, path["schedule_id"], by)
         case TenantRule.KEY:
-            return _key(host, path["key_id"], by)
+            return await _key(host, path["key_id"], by)
         case _:
             assert_never(rule)
 
@@ -164,37 +166,37 @@ def not_found(noun: str, name: str) -> TenureError:
     )
 
 
-def _session(host: Host, session_id: str, by: Principal) -> Ground:
-    ground = host.store.ground(session_id) if well_formed(SESSION, session_id) else None
+async def _session(host: Host, session_id: str, by: Principal) -> Ground:
+    ground = await host.store.ground(session_id) if well_formed(SESSION, session_id) else None
     if ground is None or not reaches(by, ground.tenant, ground.owner):
         raise not_found("session", session_id)
     return ground
 
 
-def _run(host: Host, run_id: str, by: Principal) -> Ground:
-    ground = host.store.ground_of_run(run_id) if well_formed(RUN, run_id) else None
+async def _run(host: Host, run_id: str, by: Principal) -> Ground:
+    ground = await host.store.ground_of_run(run_id) if well_formed(RUN, run_id) else None
     if ground is None or not reaches(by, ground.tenant, ground.owner):
         raise not_found("run", run_id)
     return ground
 
 
-def _approval(host: Host, approval_id: str, by: Principal) -> Ground:
-    ground = host.store.ground_of_approval(approval_id) if well_formed(APPROVAL, approval_id) else None
+async def _approval(host: Host, approval_id: str, by: Principal) -> Ground:
+    ground = await host.store.ground_of_approval(approval_id) if well_formed(APPROVAL, approval_id) else None
     if ground is None or not reaches(by, ground.tenant, ground.owner):
         raise not_found("approval", approval_id)
     return ground
 
 
-def _schedule(host: Host, schedule_id: str, by: Principal) -> None:
+async def _schedule(host: Host, schedule_id: str, by: Principal) -> None:
     schedules = host.store.schedules
-    ground = schedules.ground(schedule_id) if well_formed(SCHEDULE, schedule_id) else None
+    ground = await schedules.ground(schedule_id) if well_formed(SCHEDULE, schedule_id) else None
     owners = () if ground is None else (ground.owner, ground.session_owner)
     if ground is None or not any(reaches(by, ground.tenant, owner) for owner in owners if owner is not None):
         raise not_found("schedule", schedule_id)
 
 
-def _key(host: Host, key_id: str, by: Principal) -> None:
-    found = host.store.key(key_id) if well_formed(KEY, key_id) else None
+async def _key(host: Host, key_id: str, by: Principal) -> None:
+    found = await host.store.key(key_id) if well_formed(KEY, key_id) else None
     if found is None or not reaches(by, found.tenant, found.user):
         raise not_found("key", key_id)
 

@@ -61,7 +61,7 @@ async def list_keys(call: Call[NoBody, PageQuery]) -> ASGIApp:
 
 async def read_key(call: Call[NoBody, NoQuery]) -> ASGIApp:
     """One key, without its secret."""
-    return json_response(call.site.host.store.key(call.path["key_id"]))
+    return json_response(await call.site.host.store.key(call.path["key_id"]))
 
 
 async def revoke_key(call: Call[NoBody, NoQuery]) -> ASGIApp:

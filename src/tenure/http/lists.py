@@ -7,6 +7,7 @@ import msgspec
 from tenure.errors import Code, TenureError
 from tenure.host.fanout import cursor_ahead
 from tenure.http.call import AnyCall
+from tenure.http.gates import not_found
 from tenure.ports.store import Store
 
 MAX_LIMIT = 1_000
@@ -50,9 +51,14 @@ def cursor_of(call: AnyCall, after: str | None, history: str | None) -> int | No
     return at
 
 
-def check_head(store: Store, session_id: str, after: int) -> None:
-    """Raises TenureError `cursor_ahead` with `head_seq` if `after` lies beyond the journal's head."""
-    head = store.head(session_id)
+async def check_head(store: Store, session_id: str, after: int) -> None:
+    """Raises TenureError `cursor_ahead` with `head_seq` if `after` lies beyond the journal's head.
+
+    And `not_found` if the session was deleted since the gates let the request in.
+    """
+    head = await store.head(session_id)
+    if head == 0:
+        raise not_found("session", session_id)
     if after > head:
         raise cursor_ahead(session_id, after, head)
 

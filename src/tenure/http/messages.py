@@ -41,7 +41,7 @@ async def send_message(call: Call[SendMessage, NoQuery]) -> ASGIApp:
         raise TenureError(Code.DRAINING, "The host is draining. Send the message to another host.")
     after = cursor_of(call, None, None) or 0
     if after:
-        check_head(call.site.host.store, call.session_id, after)
+        await check_head(call.site.host.store, call.session_id, after)
     return MessageStream(call, after)
 
 
@@ -95,14 +95,14 @@ class MessageStream(NamedTuple):
         """
         call, store = self.call, self.call.site.host.store
         with call.site.audience.seat(call.by, hash_of(call.key)) as seat, watching(receive, seat):
-            head = store.head(call.session_id)
-            with following(call, seat, head, send) as reader:
+            head = await store.head(call.session_id)
+            async with following(call, seat, head, send) as reader:
                 made = await _send(call)
                 if made.value.seq > head:
                     await self._tell(reader, made, admitted_before=False)
                     return
             after = max(self.after, made.value.seq - 1)
-            with following(call, seat, after, send) as reader:
+            async with following(call, seat, after, send) as reader:
                 await self._tell(reader, made, admitted_before=True)
 
     async def _tell(self, reader: Reader, made: Answer[MessageReceipt], *, admitted_before: bool) -> None:

@@ -23,13 +23,19 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 class Figures(Collector):
     """One reading of a host."""
 
-    def __init__(self, stats: Stats, telemetry: Telemetry) -> None:
+    def __init__(self, stats: Stats | None, telemetry: Telemetry) -> None:
         self._stats = stats
         self._telemetry = telemetry
 
     def collect(self) -> Iterator[Metric]:
-        """Every metric of the reading."""
-        stats = self._stats
+        """Every metric of the reading. While the store is away, what the host has counted itself."""
+        answers = int(self._stats is not None)
+        yield GaugeMetricFamily("tenure_store_up", "1 while the store answers this host.", answers)
+        if self._stats is not None:
+            yield from self._of(self._stats)
+        yield from self._counters()
+
+    def _of(self, stats: Stats) -> Iterator[Metric]:
         about = {"version": stats.version, "history": stats.history}
         yield InfoMetricFamily("tenure", "Version and history of this host.", about)
         for name, text, value in (
@@ -44,6 +50,15 @@ class Figures(Collector):
             ("draining", "1 while the host goes out of service.", int(stats.draining)),
         ):
             yield GaugeMetricFamily(f"tenure_{name}", text, value)
+        hosts = GaugeMetricFamily("tenure_hosts", "Hosts that stand, by what they do.", labels=["state"])
+        draining = sum(host.draining for host in stats.hosts)
+        hosts.add_metric(["draining"], draining)
+        hosts.add_metric(["serving"], len(stats.hosts) - draining)
+        yield hosts
+        for host in stats.hosts:
+            if host.answers and host.lease_left_s is not None:
+                text = "How long the lease of this host lasts if it isn't renewed."
+                yield GaugeMetricFamily("tenure_lease_left_seconds", text, host.lease_left_s)
         yield _quantiles(
             "commit_seconds", "How long the latest commits took.", stats.commit_p50_ms, stats.commit_p99_ms
         )
@@ -53,12 +68,11 @@ class Figures(Collector):
         for status, count in stats.schedules.items():
             schedules.add_metric([status], count)
         yield schedules
-        yield from self._counters()
+        yield CounterMetricFamily("tenure_commits", "Commits of this host.", stats.commits)
 
     def _counters(self) -> Iterator[Metric]:
         counts = self._telemetry
         for name, text, value in (
-            ("commits", "Commits of this host.", self._stats.commits),
             ("recalls", "Occurrences of schedules that were admitted.", counts.recalls),
             ("requests", "HTTP requests that came in.", counts.requests),
             ("runs_started", "Runs that this host began to execute.", counts.started),
@@ -75,8 +89,8 @@ class Figures(Collector):
         yield finished
 
 
-def exposition(stats: Stats, telemetry: Telemetry) -> bytes:
-    """The text that a scrape gets."""
+def exposition(stats: Stats | None, telemetry: Telemetry) -> bytes:
+    """The text that a scrape gets; without `stats` while the store is away."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Figures(stats, telemetry))
     return generate_latest(registry)

@@ -6,8 +6,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from tenure.core.command import Drain
-from tenure.core.view import View
+from tenure.core.view import Stats, View
 from tenure.errors import Code, TenureError
+from tenure.host.host import Host
 from tenure.http.call import Call, NoBody, NoQuery
 from tenure.http.metrics import CONTENT_TYPE, exposition
 from tenure.http.wire import NO_STORE, json_response
@@ -31,23 +32,32 @@ async def healthz(_call: Call[NoBody, NoQuery]) -> ASGIApp:
 
 
 async def readyz(call: Call[NoBody, NoQuery]) -> ASGIApp:
-    """Ready: the store works and the host takes new work. Else 503 says why."""
+    """Ready: the store answers, and the host takes new work under a lease that holds. Else 503 says why."""
     host = call.site.host
-    if host.draining:
-        raise TenureError(
-            Code.DRAINING, "The host is draining: it takes no new work. Send it to another host."
-        )
-    if not host.store.healthy():
-        raise TenureError(
-            Code.STORE_UNAVAILABLE, "The store doesn't work: its writer stopped. Restart the host."
-        )
+    trouble = host.trouble()
+    if trouble is not None:
+        raise trouble
     return json_response(Health(status="ready"))
 
 
 async def metrics(call: Call[NoBody, NoQuery]) -> ASGIApp:
     """Live figures for Prometheus. They name no tenant, user or session."""
-    body = exposition(await call.site.host.stats(), call.site.host.telemetry)
+    host = call.site.host
+    body = exposition(await _figures(host), host.telemetry)
     return Response(body, headers={**NO_STORE, "content-type": CONTENT_TYPE})
+
+
+async def _figures(host: Host) -> Stats | None:
+    """The figures; None while the store is away, so that a scrape tells of that instead of failing."""
+    trouble = host.trouble()
+    if trouble is not None and trouble.code is Code.STORE_UNAVAILABLE:
+        return None
+    try:
+        return await host.stats()
+    except TenureError as error:
+        if error.code is not Code.STORE_UNAVAILABLE:
+            raise
+    return None
 
 
 async def stats(call: Call[NoBody, NoQuery]) -> ASGIApp:

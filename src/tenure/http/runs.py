@@ -25,7 +25,7 @@ async def list_runs(call: Call[NoBody, PageQuery]) -> ASGIApp:
 
 async def read_run(call: Call[NoBody, NoQuery]) -> ASGIApp:
     """One run: status, attempts, grant, usage, timings."""
-    found = call.site.host.store.run(call.path["run_id"])
+    found = await call.site.host.store.run(call.path["run_id"])
     if found is None:
         raise not_found("run", call.path["run_id"])
     return json_response(found)

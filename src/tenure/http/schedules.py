@@ -50,15 +50,15 @@ class SchedulesQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 async def create(call: Call[CreateSchedule, NoQuery]) -> ASGIApp:
     """Have something said later."""
-    _check_session(call, call.body.session_id)
+    await _check_session(call, call.body.session_id)
     made = await call.site.host.scheduling.create(call.by, call.body, call.idempotency)
     return json_response(made.value, 201, replayed=made.replayed)
 
 
 async def preview(call: Call[PreviewSchedule, NoQuery]) -> ASGIApp:
     """Tell what a schedule would do."""
-    _check_session(call, call.body.session_id)
-    return json_response(call.site.host.scheduling.preview(call.body))
+    await _check_session(call, call.body.session_id)
+    return json_response(await call.site.host.scheduling.preview(call.body))
 
 
 async def list_schedules(call: Call[NoBody, SchedulesQuery]) -> ASGIApp:
@@ -72,7 +72,7 @@ async def list_schedules(call: Call[NoBody, SchedulesQuery]) -> ASGIApp:
 
 async def read(call: Call[NoBody, NoQuery]) -> ASGIApp:
     """One schedule."""
-    found = call.site.host.store.schedules.get(call.path["schedule_id"])
+    found = await call.site.host.store.schedules.get(call.path["schedule_id"])
     if found is None:
         raise not_found("schedule", call.path["schedule_id"])
     return json_response(found)
@@ -80,8 +80,8 @@ async def read(call: Call[NoBody, NoQuery]) -> ASGIApp:
 
 async def update(call: Call[UpdateSchedule, NoQuery]) -> ASGIApp:
     """Change a schedule."""
-    _check_maker(call)
-    _check_strength(call)
+    await _check_maker(call)
+    await _check_strength(call)
     return json_response(await call.site.host.scheduling.update(call.by, call.path["schedule_id"], call.body))
 
 
@@ -99,14 +99,14 @@ async def pause(call: Call[PauseSchedule, NoQuery]) -> ASGIApp:
 
 async def resume(call: Call[ResumeSchedule, NoQuery]) -> ASGIApp:
     """Let a schedule go on."""
-    _check_maker(call)
+    await _check_maker(call)
     scheduling, schedule_id = call.site.host.scheduling, call.path["schedule_id"]
     return json_response(await scheduling.resume(call.by, schedule_id, call.idempotency))
 
 
 async def trigger(call: Call[TriggerSchedule, NoQuery]) -> ASGIApp:
     """Have an occurrence now."""
-    _check_maker(call)
+    await _check_maker(call)
     made = await call.site.host.scheduling.trigger(call.by, call.path["schedule_id"], call.idempotency)
     return json_response(made.value, 202, replayed=made.replayed)
 
@@ -118,21 +118,21 @@ async def list_occurrences(call: Call[NoBody, PageQuery]) -> ASGIApp:
     return json_response(OccurrencePage(data=tuple(page.data), next_cursor=page.next_cursor))
 
 
-def _check_session(call: AnyCall, session_id: str | None) -> None:
+async def _check_session(call: AnyCall, session_id: str | None) -> None:
     """Raises TenureError `not_found` for a session that the caller doesn't reach."""
     if session_id is None:
         return
-    ground = call.site.host.store.ground(session_id)
+    ground = await call.site.host.store.ground(session_id)
     if ground is None or not reaches(call.by, ground.tenant, ground.owner):
         raise not_found("session", session_id)
 
 
-def _check_maker(call: AnyCall) -> None:
+async def _check_maker(call: AnyCall) -> None:
     """A schedule acts with its maker's rights: only its maker, operators and admins may direct it."""
     by = call.by
     if by.root or by.role in (Role.ADMIN, Role.OPERATOR):
         return
-    ground = call.site.host.store.schedules.ground(call.path["schedule_id"])
+    ground = await call.site.host.store.schedules.ground(call.path["schedule_id"])
     if ground is None or ground.owner != by.user:
         raise TenureError(
             Code.FORBIDDEN,
@@ -141,9 +141,9 @@ def _check_maker(call: AnyCall) -> None:
         )
 
 
-def _check_strength(call: AnyCall) -> None:
+async def _check_strength(call: AnyCall) -> None:
     """What a schedule says is said with the role it was made with, so no weaker key may change it."""
-    ground = call.site.host.store.schedules.ground(call.path["schedule_id"])
+    ground = await call.site.host.store.schedules.ground(call.path["schedule_id"])
     if ground is not None and not includes(call.by.role, ground.role):
         raise TenureError(
             Code.FORBIDDEN,

@@ -64,7 +64,7 @@ async def list_sessions(call: Call[NoBody, SessionsQuery]) -> ASGIApp:
 
 async def read_session(call: Call[NoBody, NoQuery]) -> ASGIApp:
     """One session, with its head and what it has spent."""
-    found = call.site.host.store.session(call.session_id)
+    found = await call.site.host.store.session(call.session_id)
     if found is None:
         raise not_found("session", call.session_id)
     return json_response(found)

@@ -109,7 +109,7 @@ async def _promote(call: AnyCall, ask: PromoteMessage, _idem: Idempotency | None
 
 async def _decide(call: AnyCall, ask: DecideHere, idem: Idempotency | None) -> Answer[Any]:
     host = call.site.host
-    ground = host.store.ground_of_approval(ask.approval_id)
+    ground = await host.store.ground_of_approval(ask.approval_id)
     if ground is None or ground.session_id != call.session_id:
         raise gates.not_found("approval", ask.approval_id)
     body = DecideApproval(
@@ -164,15 +164,13 @@ class Socket(NamedTuple):
         accepted = call.principal is None
         if accepted:
             await send(ACCEPT)
-            gates.enter(call, await _key_frame(receive, call.site.options.key_frame_s))
+            await gates.enter(call, await _key_frame(receive, call.site.options.key_frame_s))
         after = cursor_of(call, call.query.after, call.query.history) or 0
-        with (
-            call.site.audience.seat(call.by, gates.hash_of(call.key)) as seat,
-            following(call, seat, after, send) as reader,
-        ):
-            if not accepted:
-                await send(ACCEPT)
-            await _first_of(_events(call, reader, send), _commands(call, receive, send))
+        with call.site.audience.seat(call.by, gates.hash_of(call.key)) as seat:
+            async with following(call, seat, after, send) as reader:
+                if not accepted:
+                    await send(ACCEPT)
+                await _first_of(_events(call, reader, send), _commands(call, receive, send))
 
 
 async def refuse(scope: Scope, send: Send, error: TenureError, *, accepted: bool) -> None:

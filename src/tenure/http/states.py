@@ -47,7 +47,7 @@ async def list_states(call: Call[NoBody, StatesQuery]) -> ASGIApp:
 
 async def read_state(call: Call[NoBody, StateQuery]) -> ASGIApp:
     """One value. Its version is the entity tag too."""
-    return _tagged(call.site.host.states.read(call.by, _about(call, call.query), _key(call)))
+    return _tagged(await call.site.host.states.read(call.by, _about(call, call.query), _key(call)))
 
 
 async def set_state(call: Call[SetState, StateQuery]) -> ASGIApp:

@@ -5,8 +5,8 @@ that goes away is noticed at once and stops nothing but its own stream.
 """
 
 import asyncio
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from typing import NamedTuple, assert_never
 
 import msgspec
@@ -126,10 +126,10 @@ class Reader:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-@contextmanager
-def following(call: AnyCall, seat: Seat, after: int, send: Send) -> Generator[Reader]:
+@asynccontextmanager
+async def following(call: AnyCall, seat: Seat, after: int, send: Send) -> AsyncGenerator[Reader]:
     """A reader of the call's session from a cursor, for one block. Raises TenureError `cursor_ahead`."""
-    with call.site.host.fanout.follow(call.session_id, after) as follower:
+    with await call.site.host.fanout.follow(call.session_id, after) as follower:
         seat.listen(follower)
         yield Reader(call.site.audience, seat, follower, send)
 
@@ -160,13 +160,11 @@ class EventStream(NamedTuple):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Write it."""
         site = self.call.site
-        with (
-            site.audience.seat(self.call.by, hash_of(self.call.key)) as seat,
-            following(self.call, seat, self.after, send) as reader,
-            watching(receive, seat),
-        ):
-            await reader.start(headers_of(site.host.store.history))
-            await _follow(reader, site.host.store.history)
+        with site.audience.seat(self.call.by, hash_of(self.call.key)) as seat:
+            async with following(self.call, seat, self.after, send) as reader:
+                with watching(receive, seat):
+                    await reader.start(headers_of(site.host.store.history))
+                    await _follow(reader, site.host.store.history)
 
 
 async def _follow(reader: Reader, history: str) -> None:

@@ -97,7 +97,7 @@ class Thread:
     async def frames(self, delivery: Delivery) -> bytes:
         """The frames of what belongs to the message, up to its outcome."""
         if self._is_all_ours(delivery):
-            if delivery.block is not None and type(delivery.block.entries[-1].event) is RunFinished:
+            if delivery.entries and type(delivery.entries[-1].event) is RunFinished:
                 self.outcome = SETTLED
             return delivery.sse()
         frames: list[bytes] = []
@@ -119,9 +119,9 @@ class Thread:
             self.outcome = self._over.outcome
 
     def _is_all_ours(self, delivery: Delivery) -> bool:
-        if delivery.block is None or self._run_id is None or self._waits:
+        entries = delivery.entries
+        if not entries or self._run_id is None or self._waits:
             return False
-        entries = delivery.block.entries
         if type(entries[-1].event) is RunnerWarning:  # it may stand behind the end of the run
             return False
         mine = self._run_id
@@ -160,8 +160,8 @@ class Thread:
 
 def _entries(delivery: Delivery) -> Iterator[_Seen]:
     lines = lines_of(delivery.body)
-    if delivery.block is not None:
-        for at, entry in enumerate(delivery.block.entries):
+    if delivery.entries:
+        for at, entry in enumerate(delivery.entries):
             yield _Seen(delivery.first + at, entry.run_id, entry.event, lines[at])
         return
     for at, rest in enumerate(lines):

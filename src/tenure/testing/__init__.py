@@ -148,7 +148,7 @@ class HostedSession:
 
     async def events(self, after: int = 0) -> AsyncGenerator[Recorded, None]:
         """The session's events after `after`, as they come. Raises TimeoutError after a long silence."""
-        with self._host.fanout.follow(self.session_id, after) as follower:
+        with await self._host.fanout.follow(self.session_id, after) as follower:
             while True:
                 async with asyncio.timeout(PATIENCE_S):
                     step = await follower.next()
@@ -181,7 +181,7 @@ class SmallHost:
             raise ValueError("This host goes by the machine's clock. Give `hosting` a ManualClock.")
         until = Micros(self._clock.now() + round(seconds * SECOND))
         async with asyncio.timeout(PATIENCE_S):
-            while (at := self.host.store.schedules.next_at()) is not None and at <= until:
+            while (at := await self.host.store.schedules.next_at()) is not None and at <= until:
                 self._clock.advance(max(0, at - self._clock.now()) / SECOND)
                 await self.host.recalls.see_to_it()
                 await asyncio.sleep(0)
@@ -243,7 +243,7 @@ def _parts(store: SqliteStore, catalogue: Catalogue, limits: Limits, sessions: P
 async def _ada(host: Host) -> Principal:
     root = Principal(tenant=DEFAULT_TENANT, user="root", role=Role.ADMIN, key_id="", root=True)
     await host.commands.create_key(root, CreateKey(user="ada", role=Role.MEMBER), None, _SECRET)
-    ada = host.store.principal(secret_hash(_SECRET), host.clock.now())
+    ada = await host.store.principal(secret_hash(_SECRET), host.clock.now())
     assert ada is not None
     return ada
 

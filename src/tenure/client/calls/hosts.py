@@ -12,6 +12,7 @@ from tenure.core.command import (
 from tenure.core.principal import Role
 from tenure.core.view import (
     AgentInfo,
+    HostInfo,
     KeyInfo,
     NewKey,
     Stats,
@@ -31,6 +32,11 @@ class HostCalls(Asking):
     async def stats(self) -> Stats:
         """Live figures of the server."""
         return await self._line.ask(get("stats"), Stats)
+
+    @once
+    async def hosts(self) -> tuple[HostInfo, ...]:
+        """The hosts that share the store; the one that answered is marked."""
+        return (await self._line.ask(get("stats"), Stats)).hosts
 
     @once
     async def agents(self) -> tuple[AgentInfo, ...]:

@@ -215,13 +215,13 @@ async def _info(visit: Visit, wish: Nothing) -> RunCard:
         tools=tuple(tool.name for tool in grant.tools),
         apis=grant.apis,
         state_scopes=grant.state.scopes if grant.state.enabled else (),
-        budget=None if grant.budget is None else _spending(visit, grant.budget),
+        budget=None if grant.budget is None else await _spending(visit, grant.budget),
     )
 
 
-def _spending(visit: Visit, budget: Budget) -> Spending:
+async def _spending(visit: Visit, budget: Budget) -> Spending:
     host = visit.host
-    found = host.store.limits.standing(visit.attempt.run_id, budget, host.clock.now())
+    found = await host.store.limits.standing(visit.attempt.run_id, budget, host.clock.now())
     reached = Reached(limit_of=found.limit_of, spent=found.spent, limit=found.limit)
     return Spending(terms=budget, level=found.level, reached=None if found.level is Level.WITHIN else reached)
 
@@ -291,13 +291,13 @@ def _steers(visit: Visit) -> bool:
 
 
 async def _files(visit: Visit, wish: Nothing) -> object:
-    return {"files": visit.attempt.files.infos()}
+    return {"files": await visit.attempt.files.infos()}
 
 
 async def _read(visit: Visit, wish: Reading) -> object:
     files = visit.attempt.files
     data = await files.read(wish.id)
-    info: FileInfo = next(one for one in files.infos() if one.id == wish.id)
+    info: FileInfo = next(one for one in await files.infos() if one.id == wish.id)
     part = data[wish.offset : wish.offset + wish.limit]
     about = {"name": info.name, "media_type": info.media_type, "size": len(data), "offset": wish.offset}
     try:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 
 from tenure.core.content import file_ids_of
 from tenure.core.effect import CallStatus
@@ -69,7 +69,7 @@ async def read_file(_me: Performer, context: RunContext) -> AsyncGenerator[Outpu
 
 
 async def count_file(_me: Performer, context: RunContext) -> AsyncGenerator[Output, None]:
-    [info] = context.files.infos()
+    [info] = await context.files.infos()
     yield Text(str((context.files.folder / info.name).stat().st_size))
     yield completed()
 
@@ -146,6 +146,9 @@ class Keeper:
         process = await asyncio.create_subprocess_exec(sys.executable, "-c", "input()", stdin=-1, stdout=-3)
         self.processes[session_id] = process
         return process
+
+    def kept(self) -> Iterable[str]:
+        return list(self.processes)
 
     async def forget(self, session_id: str) -> None:
         process = self.processes.pop(session_id, None)

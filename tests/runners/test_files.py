@@ -31,7 +31,7 @@ async def test_a_rehearsed_run_has_a_folder_and_keeps_what_it_saves() -> None:
     assert spoken(outputs) == "notes.txt, notes (2).txt: hello"
     assert outputs[1:] == [tenure.Artifact("report.csv", b"a,b\n"), completed()]
     assert run.files.saved == {"notes.txt": b"hello", "notes (2).txt": b"more"}
-    assert [info.name for info in run.files.infos()] == ["notes.txt", "notes (2).txt"]
+    assert [info.name for info in await run.files.infos()] == ["notes.txt", "notes (2).txt"]
     assert (run.files.folder / "draft.txt").read_text() == "hello"
 
 
@@ -56,7 +56,7 @@ async def test_an_agent_on_a_small_host_makes_artifacts() -> None:
     async with hosting(keeper) as small:
         session = await small.open("keeper")
         events = await session.say("hello")
-        infos = small.host.store.files.all(session.session_id)
+        infos = await small.host.store.files.all(session.session_id)
 
     made = [event.event for event in events if isinstance(event.event, ArtifactCreated)]
     assert [(file.name, file.media_type, file.size) for file in made] == [

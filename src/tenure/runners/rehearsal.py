@@ -107,7 +107,8 @@ class FakeFiles:
     def __init__(self, sent: Mapping[str, bytes] = _NO_FILES, user: str = "ada") -> None:
         self.saved: dict[str, bytes] = {}
         self._data: dict[str, bytes] = {}
-        self._infos: list[FileInfo] = []
+        self.listed: list[FileInfo] = []
+        """What was sent, then what was saved."""
         self._folder: Path | None = None
         for name, data in sent.items():
             self._take(safe_name(name), data, _MEDIA_TYPES.get(Path(name).suffix, OCTETS), by=user)
@@ -121,9 +122,9 @@ class FakeFiles:
             weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         return self._folder
 
-    def infos(self) -> tuple[FileInfo, ...]:
+    async def infos(self) -> tuple[FileInfo, ...]:
         """What was sent, then what was saved."""
-        return tuple(self._infos)
+        return tuple(self.listed)
 
     async def read(self, file_id: str) -> bytes:
         """The bytes of what was sent or saved."""
@@ -134,13 +135,13 @@ class FakeFiles:
     async def save(self, name: str, data: bytes, media_type: str | None = None) -> ArtifactCreated:
         """Keep a file."""
         check_size(name, len(data))
-        free = free_name(safe_name(name), {key_of(info.name) for info in self._infos})
+        free = free_name(safe_name(name), {key_of(info.name) for info in self.listed})
         self.saved[free] = bytes(data)
         return created(self._take(free, data, media_type or OCTETS, by=None))
 
     def _take(self, name: str, data: bytes, media_type: str, *, by: str | None) -> FileInfo:
         info = FileInfo(
-            id=f"{ARTIFACT}{len(self._infos) + 1:032x}",
+            id=f"{ARTIFACT}{len(self.listed) + 1:032x}",
             name=name,
             media_type=media_type,
             size=len(data),
@@ -150,7 +151,7 @@ class FakeFiles:
             run_id=f"run_{_ID}" if by is None else None,
             created_at="2026-11-01T00:00:00.000000Z",
         )
-        self._infos.append(info)
+        self.listed.append(info)
         self._data[info.id] = bytes(data)
         return info
 
@@ -188,7 +189,7 @@ class FakeRun:
         self.run_id = _id(RUN, number)
         self.session_id = _id(SESSION, session)
         self.files = FakeFiles(files, user)
-        self.message = FakeMessage(_with_files(content, self.files.infos()), user, _id(MESSAGE, number))
+        self.message = FakeMessage(_with_files(content, tuple(self.files.listed)), user, _id(MESSAGE, number))
         self.attempt = attempt
         self.grant = _grant(user, apis, state_policy(state or {}))
         self.tools = FakeTools(tools or {})

@@ -42,7 +42,8 @@ def made(homes: Path, *flags: str, multimodal: bool = False, **setup: Any) -> Sc
     command = (sys.executable, "-S", PROGRAM, *flags)
     pool = Pool(Launch(name="scripted", command=command, homes=homes / "homes"))
     setup = {"quiet_s": 0.02, **setup}
-    runner = AcpRunner(pool, Setup(name="scripted", program="scripted", **setup), multimodal=multimodal)
+    said = Setup(name="scripted", program="scripted", homes=homes / "homes", **setup)
+    runner = AcpRunner(pool, said, multimodal=multimodal)
     return Scene(runner, pool)
 
 

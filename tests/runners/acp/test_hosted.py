@@ -101,11 +101,11 @@ async def house(home: Path, agent: Agent, limits: Limits = LIMITS) -> AsyncGener
 
 
 async def ada(host: Host) -> Principal:
-    known = host.store.principal(secret_hash(SECRET), host.clock.now())
+    known = await host.store.principal(secret_hash(SECRET), host.clock.now())
     if known is None:
         root = Principal(tenant=DEFAULT_TENANT, user="root", role=Role.ADMIN, key_id="", root=True)
         await host.commands.create_key(root, CreateKey(user="ada", role=Role.MEMBER), None, SECRET)
-        known = host.store.principal(secret_hash(SECRET), host.clock.now())
+        known = await host.store.principal(secret_hash(SECRET), host.clock.now())
     assert known is not None
     return known
 

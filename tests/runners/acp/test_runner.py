@@ -328,6 +328,30 @@ async def test_an_agent_that_doesnt_load_is_told_what_was_said(
     assert "\n---\nuser ada: hello\nassistant: hi\n--- | PROMPT" in spoken(outputs)
 
 
+@pytest.mark.sources("P5")
+async def test_an_agent_whose_history_is_on_another_host_is_told_what_was_said(tmp_path: Path) -> None:
+    """Also if a session there has the same name: it is another one. Neither host then trusts its own."""
+    first = FakeRun("SESSION")
+    second = FakeRun("PROMPT", number=2, earlier=first, said=earlier("hello", "hi"))
+    third = FakeRun("PROMPT", number=3, earlier=second, said=earlier("hello", "hi", "and", "so on"))
+    fourth = FakeRun("SESSION", number=4, earlier=third, said=earlier("hello", "hi", "and", "so on"))
+    store = ("--store", str(tmp_path))
+    async with (
+        scripted(tmp_path / "a", *store) as a,
+        scripted(tmp_path / "b", *store) as b,
+    ):
+        await a.play(first)
+        moved = await b.play(second)
+        back = await a.play(third)
+        stayed = await session_of(a, fourth)
+
+    warning = "The agent was told the transcript anew: its own history is on another host."
+    assert second.warnings == third.warnings == [("context_rebuilt", warning)]
+    assert "\n---\nuser ada: hello\nassistant: hi\n--- | PROMPT" in spoken(moved)
+    assert "\nuser ada: and\nassistant: so on\n--- | PROMPT" in spoken(back)
+    assert (stayed["prompts"], fourth.warnings) == (2, [])
+
+
 async def test_a_fork_begins_with_what_was_said(scene: Scene) -> None:
     run = FakeRun("PROMPT", said=earlier("hello", "hi"))
 

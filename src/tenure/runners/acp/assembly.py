@@ -23,6 +23,7 @@ def acp_agent(name: str, table: AcpAgent, home: Path) -> Made:
     setup = Setup(
         name=name,
         program=program_of(launch.command),
+        homes=launch.homes,
         mode=full.mode,
         options=full.options,
         steering=full.steering or False,

@@ -1,14 +1,18 @@
 """How a run finds the agent's own session again: in its program, in a checkpoint, or not at all.
 
 An agent keeps what was said in a session of its own. Which one belongs to a Tenure session is known to the
-program while it lives, and to a checkpoint for ever.
+program while it lives, and to a checkpoint for ever. It lies where the agent's programs keep what they know,
+which is one place for each host.
 """
 
 import asyncio
 import hashlib
 import logging
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 import msgspec
 from acp import RequestError
@@ -24,6 +28,8 @@ log = logging.getLogger("tenure.acp")
 OPEN_S = 60.0
 """How long an agent may take to open or load a session, in seconds."""
 AUTH_REQUIRED = -32000
+PLACE = "place"
+"""The file beside the homes of an agent's people that names the place."""
 GATEWAY = "tenure"
 """The name that an agent knows the run gateway by."""
 
@@ -33,13 +39,15 @@ Servers = list[HttpMcpServer | SseMcpServer | AcpMcpServer | McpServerStdio]
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """What an operator says of an agent, as far as its sessions go.
 
-    `program` tells programs apart; `way_out` is what to do if it can't be used, as far as that is known.
+    `program` tells programs apart; `homes` is where they keep what they know, if that is known; `way_out` is
+    what to do if it can't be used, as far as that is known.
     `quiet_s` is for how long nothing must be heard after an answer before the turn is over, in seconds: some
     agents tell the rest only then.
     """
 
     name: str
     program: str
+    homes: Path | None = None
     mode: str | None = None
     options: dict[str, str] = {}
     steering: bool = False
@@ -48,12 +56,16 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
-    """What a checkpoint holds: the agent's session, whose program it was told last, what it had cost."""
+    """What a checkpoint holds: the agent's session, whose program it was told last, what it had cost.
+
+    `place` is where that program kept it; empty is here, as before there were several places.
+    """
 
     session: str
     program: str
     person: Person
     cost: float = 0.0
+    place: str = ""
 
 
 class Found(NamedTuple):
@@ -64,11 +76,35 @@ class Found(NamedTuple):
     cost: float = 0.0
     why: str = ""
     """Why it doesn't."""
+    place: str = ""
 
 
 def program_of(command: Sequence[str]) -> str:
     """A name for what is run, so that no program is asked for the sessions of another."""
     return hashlib.sha256(msgspec.json.encode(list(command))).hexdigest()[:16]
+
+
+def place_of(homes: Path | None) -> str:
+    """The name of the place where programs keep what they know. It is made up when it is first asked for.
+
+    The same name of a session may mean another one in another place, so nothing is loaded from there.
+    """
+    if homes is None:
+        return ""
+    file = homes / PLACE
+    try:
+        return file.read_text("utf-8")
+    except FileNotFoundError:
+        homes.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = file.with_name(f"{PLACE}-{uuid4().hex}")
+    fresh.write_text(uuid4().hex, "utf-8")
+    try:
+        os.link(fresh, file)
+    except FileExistsError:  # another agent of this host was faster
+        pass
+    finally:
+        fresh.unlink()
+    return file.read_text("utf-8")
 
 
 async def recalled(context: RunContext, setup: Setup) -> Memory | None:
@@ -94,24 +130,29 @@ async def find(link: Link, context: RunContext, setup: Setup, person: Person, *,
     `alone` is whether no other run of the session is winding down; if one is, the session that it holds is
     left to it. Raises TenureError `runner_unavailable`.
     """
+    place = await asyncio.to_thread(place_of, setup.homes)
     memory = await recalled(context, setup) if alone else None
-    found = await _again(link, context, setup, person, memory) if memory is not None else None
+    found = await _again(link, context, setup, person, memory, place) if memory is not None else None
     why = "" if found is None else found.why
     if found is None or not found.knows:
-        found = Found(await _new(link, context, setup), knows=False, why=why)
+        found = Found(await _new(link, context, setup), knows=False, why=why, place=place)
     if alone:
         link.sessions[context.session_id] = found.session_id
-    kept = Memory(session=found.session_id, program=setup.program, person=person, cost=found.cost)
+    kept = Memory(
+        session=found.session_id, program=setup.program, person=person, cost=found.cost, place=place
+    )
     if alone and kept != memory:
         await remember(context, kept)
     return found
 
 
 async def _again(
-    link: Link, context: RunContext, setup: Setup, person: Person, memory: Memory
+    link: Link, context: RunContext, setup: Setup, person: Person, memory: Memory, place: str
 ) -> Found | None:
     """The session that the last run had, if the agent still knows it."""
-    found = Found(memory.session, knows=True, cost=memory.cost)
+    found = Found(memory.session, knows=True, cost=memory.cost, place=place)
+    if memory.place not in ("", place):
+        return found._replace(knows=False, why="its own history is on another host")
     if memory.person == person and link.sessions.get(context.session_id) == memory.session:
         return found
     capabilities = link.hello.agent_capabilities

@@ -7,7 +7,7 @@ idle has one timer, and one that ends by itself is noticed by its end.
 import asyncio
 import logging
 from collections import defaultdict, deque
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -121,6 +121,11 @@ class Pool:
             if (found := slot.connection) is not None and found is link:
                 self._remove(slot)
                 await self._kill(found)
+
+    def kept(self) -> Iterable[str]:
+        """The sessions whose memory a program holds."""
+        links = (slot.connection for slot in self._slots.values())
+        return [session_id for link in links if link is not None for session_id in link.sessions]
 
     async def forget(self, session_id: str) -> None:
         """Let go of a session: the agent is told, and a program that nothing else needs is ended."""

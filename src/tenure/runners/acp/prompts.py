@@ -61,7 +61,7 @@ def said(text: str) -> TextContentBlock:
 
 
 async def _attached(context: RunContext, file_id: str, takes: PromptCapabilities) -> Chunk:
-    info = next((info for info in context.files.infos() if info.id == file_id), None)
+    info = next((info for info in await context.files.infos() if info.id == file_id), None)
     if info is None:
         return said(f"(The file {file_id} was sent along, but isn't there any more.)")
     path = context.files.folder / info.name

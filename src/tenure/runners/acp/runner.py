@@ -108,7 +108,11 @@ class AcpRunner:
                 yield output
         if alone and turn.cost != found.cost:
             memory = Memory(
-                session=found.session_id, program=self._setup.program, person=person, cost=turn.cost
+                session=found.session_id,
+                program=self._setup.program,
+                person=person,
+                cost=turn.cost,
+                place=found.place,
             )
             await remember(context, memory)
         yield turn.verdict

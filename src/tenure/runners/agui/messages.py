@@ -26,7 +26,7 @@ from tenure.core.history import SUMMARY
 from tenure.core.tool import ToolInfo
 from tenure.core.view import TranscriptItem
 from tenure.errors import Code, TenureError
-from tenure.ports.runner import RunContext
+from tenure.ports.runner import FileAccess, RunContext
 
 MOST_INLINE = 16 * 1024 * 1024
 """How many bytes of files go with one request. They are sent by value: nobody else could read them."""
@@ -43,7 +43,7 @@ async def conversation(context: RunContext) -> list[Message]:
     Without the right to the transcript it is that message alone.
     """
     said = [item async for item in _said(context)] if context.grant.allows(HISTORY) else []
-    files = _Files(context)
+    files = _Files(context.files, await context.files.infos())
     last = await files.message(context.message.id, context.message.content)
     earlier = [await _message(item, files) for item in reversed(said)]
     return [*reversed(earlier), last]
@@ -76,9 +76,9 @@ async def _message(item: TranscriptItem, files: "_Files") -> Message:
 class _Files:
     """The files of messages, by value, as long as there is room for them."""
 
-    def __init__(self, context: RunContext) -> None:
-        self._files = context.files
-        self._infos = {info.id: info for info in context.files.infos()}
+    def __init__(self, files: FileAccess, infos: Iterable[FileInfo]) -> None:
+        self._files = files
+        self._infos = {info.id: info for info in infos}
         self._room = MOST_INLINE
 
     async def message(self, message_id: str, content: Content) -> UserMessage:

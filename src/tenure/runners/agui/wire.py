@@ -6,7 +6,7 @@ the endpoint, or goes wrong on the way, is shown with the values of the headers.
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing, suppress
 from enum import Enum
 from typing import NoReturn
@@ -68,6 +68,10 @@ class Endpoint:
         for word in sorted(words, key=lambda word: (-len(word), word)):
             text = text.replace(word, "[…]")
         return text
+
+    def kept(self) -> Iterable[str]:
+        """No session's."""
+        return ()
 
     async def forget(self, session_id: str) -> None:
         """Nothing is kept for a session."""

@@ -1,5 +1,6 @@
 """Where the connections to a model's provider are kept between runs, and closed with the host."""
 
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -25,6 +26,10 @@ class Clients:
         if self._open is None and isinstance(model, Model):
             self._open = AsyncExitStack()
             await self._open.enter_async_context(model)
+
+    def kept(self) -> Iterable[str]:
+        """No session's."""
+        return ()
 
     async def forget(self, session_id: str) -> None:
         """Nothing is kept for a session."""

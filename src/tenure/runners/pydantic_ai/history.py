@@ -39,7 +39,8 @@ async def past(context: RunContext) -> list[ModelMessage]:
             data = await context.checkpoints.load(run_id)
         room -= len(data or b"")
         kept = unpacked(data) if room >= 0 else None
-        newest_first.append([*kept.messages] if kept and kept.messages else plain(items, context.files))
+        known = kept and kept.messages
+        newest_first.append([*known] if known else await plain(items, context.files))
     return repair_messages([message for turn in reversed(newest_first) for message in turn])
 
 
@@ -56,9 +57,11 @@ async def _turns(context: RunContext) -> AsyncGenerator[tuple[str | None, Sequen
         yield run_id, [*items]
 
 
-def plain(items: Sequence[TranscriptItem], files: FileAccess) -> list[ModelMessage]:
+async def plain(items: Sequence[TranscriptItem], files: FileAccess) -> list[ModelMessage]:
     """Lines of the transcript as messages that hold their text and nothing else."""
-    return [message for item in items if (message := _plain(item, in_words(item.content, files)))]
+    refer = any(not isinstance(item.content, str) for item in items)
+    known = {info.id: info for info in await files.infos()} if refer else {}
+    return [message for item in items if (message := _plain(item, in_words(item.content, known)))]
 
 
 def _plain(item: TranscriptItem, text: str) -> ModelMessage | None:

@@ -22,7 +22,7 @@ async def prompt(content: Content, files: FileAccess) -> Prompt:
     """A message with its files. One that a model can't take, or that is too large, is only named."""
     if isinstance(content, str):
         return content
-    known = {info.id: info for info in files.infos()}
+    known = {info.id: info for info in await files.infos()}
     return [await _one(part, known, files) for part in content]
 
 
@@ -43,11 +43,10 @@ def named(info: FileInfo) -> str:
     return f"[file {info.name}: {info.media_type}, {info.size} bytes]"
 
 
-def in_words(content: Content, files: FileAccess) -> str:
-    """A message of the past: its files are only named."""
+def in_words(content: Content, known: dict[str, FileInfo]) -> str:
+    """A message of the past: its files, of those of the session, are only named."""
     if isinstance(content, str):
         return content
-    known = {info.id: info for info in files.infos()}
     return "\n".join(_in_words(part, known) for part in content)
 
 

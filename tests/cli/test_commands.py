@@ -32,6 +32,17 @@ def test_agents_as_json_are_one_a_line(tenure: Run) -> None:
     assert [value["name"] for value in ran.values] == ["concierge", "longhaul", "reporter", "scripted"]
 
 
+def test_hosts_are_listed_and_the_one_that_answers_is_marked(tenure: Run) -> None:
+    ran, as_json = tenure("hosts"), tenure("hosts", "--json")
+
+    assert (ran.code, ran.err) == (0, "")
+    heading, line = ran.out.splitlines()
+    assert heading.split() == ["HOST", "ID", "VERSION", "RUNS", "SLOTS", "STATE", "LEASE", "SINCE"]
+    assert " * " in line
+    assert "serving" in line
+    assert [(host["self"], host["lease_left_s"]) for host in as_json.values] == [(True, None)]
+
+
 def test_opened_session_is_printed_as_its_id_alone(tenure: Run, client: Client) -> None:
     ran = tenure("sessions", "open", "scripted", "--title", "A [red]trip", "--label", "team=blue")
 
@@ -346,10 +357,12 @@ def test_help_lists_every_command_and_each_command_has_its_own(tenure: Run) -> N
         assert f"Usage: tenure {name}" in ran.out
 
 
+ASKING_NOBODY = {"serve", "demo", "doctor", "backup", "restore", "migrate", "import"}
+"""They are a server, or work on a home or a database themselves."""
 ASKING = [
     pytest.param(one.command, id=one.words)
     for one in listed()
-    if isinstance(one.command, TyperCommand) and one.words not in {"serve", "demo", "doctor"}
+    if isinstance(one.command, TyperCommand) and one.words not in ASKING_NOBODY
 ]
 
 

@@ -13,6 +13,8 @@ from tests.cli.conftest import Began
 from tests.client.both import events_of
 from tests.project.test_install import ROOT, base_requirements
 
+TRIED = {"greenlet"}
+"""What a package of the base install uses where it happens to be there: structlog does."""
 WITNESS = """
 import sys
 
@@ -39,7 +41,7 @@ def test_a_server_without_real_agents_loads_no_extra(started: Began, tmp_path: P
 
     assert {"pydantic-ai-slim", "agent-client-protocol", "mcp", "ag-ui-protocol"} < extras()
     assert "starlette" in loaded
-    assert loaded & extras() == set()
+    assert loaded & extras() <= TRIED
 
 
 def distributions(modules: Iterable[str]) -> set[str]:

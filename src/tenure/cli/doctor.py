@@ -1,4 +1,4 @@
-"""`tenure doctor`: checks everything that is stored in a home, beside its server or without one.
+"""`tenure doctor`: checks everything that is stored in a home or a database, beside its hosts or without one.
 
 It reads and repairs nothing.
 """
@@ -12,11 +12,13 @@ from pathlib import Path
 import msgspec
 import typer
 
-from tenure.cli.options import AsJson, Home, expanded
+from tenure.cli.backup import StoreUrl, settings_of
+from tenure.cli.options import AsJson, Home
 from tenure.cli.outcome import Exit, Stop
 from tenure.cli.screen import print_fields, print_json, put, shown
-from tenure.client.place import home_of
+from tenure.config import Settings
 from tenure.core.invariants import MEANING, Violation
+from tenure.moving import examine_database
 from tenure.wiring import DATABASE, Examination, examine_home
 
 app = typer.Typer()
@@ -26,17 +28,18 @@ MENDED = (3, 51, 3)
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What `--json` prints."""
+    """What `--json` prints. A database has no home, and the bytes of no file."""
 
-    home: str
+    home: str | None
+    place: str
     history: str
     sessions: int
     open_sessions: int
     live_runs: int
     queued_runs: int
     events: int
-    database_bytes: int
-    log_bytes: int
+    database_bytes: int | None
+    log_bytes: int | None
     sqlite: str
     python: str
     warnings: tuple[str, ...]
@@ -46,11 +49,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 @app.command("doctor")
 def doctor(
     home: Home = None,
+    store: StoreUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check everything that is stored in a home. Exits with 1 if something is wrong; repairs nothing."""
-    folder = home_of(expanded(home))
-    report = report_on(folder, asyncio.run(examine_home(folder)))
+    """Check everything that is stored. Exits with 1 if something is wrong; repairs nothing."""
+    settings = settings_of(home, store)
+    found = examine_home(settings.home) if settings.store is None else examine_database(settings.store)
+    report = report_on(settings, asyncio.run(found))
     if as_json:
         print_json(report)
     else:
@@ -59,21 +64,23 @@ def doctor(
         raise Stop(Exit.FAILED)
 
 
-def report_on(home: Path, found: Examination) -> Report:
+def report_on(settings: Settings, found: Examination) -> Report:
     """The report on an examination."""
+    home, local = settings.home, settings.store is None
     return Report(
-        home=str(home),
+        home=str(home) if local else None,
+        place=settings.place,
         history=found.history,
         sessions=found.figures.sessions,
         open_sessions=found.figures.open_sessions,
         live_runs=found.figures.live_runs,
         queued_runs=found.figures.queued_runs,
         events=found.figures.events,
-        database_bytes=size(home / DATABASE),
-        log_bytes=size(home / f"{DATABASE}-wal"),
+        database_bytes=size(home / DATABASE) if local else None,
+        log_bytes=size(home / f"{DATABASE}-wal") if local else None,
         sqlite=sqlite3.sqlite_version,
         python=platform.python_version(),
-        warnings=tuple(warnings(sqlite3.sqlite_version_info)),
+        warnings=tuple(warnings(sqlite3.sqlite_version_info)) if local else (),
         violations=tuple(found.violations),
     )
 
@@ -97,13 +104,12 @@ def show(report: Report) -> None:
     """Print the report for people."""
     print_fields(
         [
-            ("home", report.home),
+            ("where", report.place),
             ("history", report.history),
             ("sessions", f"{report.sessions}, {report.open_sessions} of them open"),
             ("runs", f"{report.live_runs} live, {report.queued_runs} queued"),
             ("events", report.events),
-            ("database", f"{report.database_bytes:,} bytes, log {report.log_bytes:,} bytes"),
-            ("sqlite", f"{report.sqlite}, Python {report.python}"),
+            *file_fields(report),
         ]
     )
     for warning in report.warnings:
@@ -112,6 +118,13 @@ def show(report: Report) -> None:
         put(sentence(violation))
     wrong = len(report.violations)
     put(f"{wrong} things are wrong." if wrong else f"All {len(MEANING)} invariants hold.")
+
+
+def file_fields(report: Report) -> Iterator[tuple[str, object]]:
+    """What there is to say of a home's file."""
+    if report.home is not None:
+        yield ("database", f"{report.database_bytes:,} bytes, log {report.log_bytes:,} bytes")
+        yield ("sqlite", f"{report.sqlite}, Python {report.python}")
 
 
 def sentence(violation: Violation) -> str:

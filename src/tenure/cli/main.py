@@ -45,12 +45,17 @@ COMMANDS: dict[str, Place] = {
     "state": Place("state", "Get, set, delete or list what an agent keeps."),
     "files": Place("files", "List, upload, download or delete the files of a session."),
     "export": Place("export", "Write a session to one file."),
+    "import": Place("bundles", "Open a session from a file that export wrote."),
+    "backup": Place("backup", "Write everything that is stored to one file."),
+    "restore": Place("backup", "Fill an empty home or database from a backup."),
+    "migrate": Place("backup", "Move everything to another database."),
     "bindings": Place("events", "List the bindings that send incoming events to agents."),
     "post": Place("events", "Post an incoming event."),
     "agents": Place("agents", "List the agents that the server hosts."),
     "usage": Place("usage", "Show what was spent by user and day."),
+    "hosts": Place("hosts", "List the hosts that share the store."),
     "keys": Place("keys", "Create, list or revoke API keys."),
-    "doctor": Place("doctor", "Check everything that is stored in a home."),
+    "doctor": Place("doctor", "Check everything that is stored."),
 }
 
 COMPLETING = "_TENURE_COMPLETE"

@@ -136,4 +136,5 @@ def announce(settings: Settings, url: str, agents: tuple[str, ...], *, as_json: 
         else:
             put(f"Agents: {', '.join(agents)}.")
             put(f"To chat, in another terminal:  tenure chat --home {settings.home}")
-        put("Ctrl-C ends the server; everything stays in the home.")
+        kept = "the home" if settings.store is None else "the database"
+        put(f"Ctrl-C ends the server; everything stays in {kept}.")

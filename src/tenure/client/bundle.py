@@ -6,6 +6,7 @@ line, as every client gets it) and `files/ID` for each file of the session.
 
 import hashlib
 import os
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
@@ -22,6 +23,18 @@ from tenure.errors import Code, TenureError
 FORMAT = "tenure.session"
 VERSION = 1
 MANIFEST, EVENTS_PART, FILES_FOLDER = "manifest.json", "events.jsonl", "files/"
+
+_UNREADABLE = (
+    BadZipFile,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    msgspec.MsgspecError,
+    zlib.error,
+)
+"""What reading a file raises that is no whole archive."""
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -121,8 +134,10 @@ def read_manifest(path: Path) -> Manifest:
         with ZipFile(path) as archive:
             manifest = msgspec.json.decode(archive.read(MANIFEST), type=Manifest)
             _check_version(path, manifest)
+            if sorted([MANIFEST, *(part.path for part in manifest.parts)]) != sorted(archive.namelist()):
+                raise _broken(path, "its parts aren't those of its manifest")
             _check_parts(path, archive, manifest.parts)
-    except (BadZipFile, KeyError, msgspec.MsgspecError) as error:
+    except _UNREADABLE as error:
         raise _broken(path, f"it can't be read: {error}") from None
     return manifest
 
@@ -136,11 +151,12 @@ def _check_version(path: Path, manifest: Manifest) -> None:
 
 def _check_parts(path: Path, archive: ZipFile, parts: Iterable[Part]) -> None:
     for part in parts:
-        digest = hashlib.sha256()
+        digest, size = hashlib.sha256(), 0
         with archive.open(part.path) as data:
-            while piece := data.read(1 << 20):
+            while size <= part.size and (piece := data.read(1 << 20)):
                 digest.update(piece)
-        if digest.hexdigest() != part.sha256:
+                size += len(piece)
+        if (size, digest.hexdigest()) != (part.size, part.sha256):
             raise _broken(path, f"its part {part.path} isn't what the manifest says")
 
 

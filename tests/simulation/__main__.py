@@ -2,11 +2,13 @@
 
 import sys
 
+from tests.simulation import fleets
 from tests.simulation.schedule import KINDS, run
 
 
 def main(seed: int, kind: str = "client") -> int:
-    outcome = run(seed, KINDS[kind])
+    several = fleets.FLEETS.get(kind)
+    outcome = run(seed, KINDS[kind]) if several is None else fleets.run(seed, several)
     print("\n".join(outcome.log))  # noqa: T201 - the story is this command's output
     print(f"seed {seed}: {outcome.steps} steps, trace {outcome.trace}")  # noqa: T201
     if outcome.faults:

@@ -290,7 +290,7 @@ async def _approve(life: Life, approval_id: str) -> None:
 async def judge_calls(world: CallingWorld) -> None:
     """What was done, against what was asked, approved and told."""
     life = await world.living()
-    if life.store.approvals.next_at() is not None:
+    if await life.store.approvals.next_at() is not None:
         world.fault("an approval is pending although nothing runs")
     unsafe = {"pay", "mail", "ship"}
     for (tool, call_id), count in world.ledgers.counts().items():

@@ -299,7 +299,7 @@ async def _judge_rules(world: World, life: Life, journals: dict[str, Journal]) -
         asked: dict[str, tuple[str, bool, str]] = {}
         for entry in own:
             if isinstance(entry.event, ApprovalRequested):
-                run = life.store.run(entry.run_id or "")
+                run = await life.store.run(entry.run_id or "")
                 author = "" if run is None else run.grant.author.user
                 asked[entry.event.approval_id] = entry.event.tool, entry.event.own, author
             elif isinstance(entry.event, ApprovalResolved) and entry.event.approval_id in asked:
@@ -338,7 +338,7 @@ async def _judge_expiry(world: World, life: Life) -> None:
     """Whatever is still asked is asked in a run that waits, and in time."""
     now = timestamp(Micros(life.host.clock.now() - GRACE_S * SECOND))
     for found in (await life.store.approvals.page(PENDING, None, 1_000)).data:
-        run = life.store.run(found.run_id)
+        run = await life.store.run(found.run_id)
         if run is None or run.status != "waiting":
             world.fault(f"{found.id} is asked by {found.run_id}, which doesn't wait")
         if found.expires_at < now:

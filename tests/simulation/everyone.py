@@ -309,7 +309,7 @@ async def _done(work: Awaitable[None]) -> bool:
 
 
 async def _read(life: Life, by: Principal, about: Addressed) -> StateValue:
-    return life.host.states.read(by, about, COUNTER)
+    return await life.host.states.read(by, about, COUNTER)
 
 
 _POLICIES = (*BusyPolicy, BusyPolicy.QUEUE, BusyPolicy.STEER, BusyPolicy.STEER)

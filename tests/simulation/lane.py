@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any, NamedTuple, TypeVar
@@ -18,11 +19,15 @@ from uuid import uuid4
 from tenure.core.entry import lines_of
 from tenure.ports.files import Folders
 from tenure.ports.landmarks import Landmark, Landmarks
-from tenure.ports.store import Block, Commits
+from tenure.ports.store import Append, Block, Commits, Lease
 from tenure.stores.folders import DiskFolders
-from tenure.stores.sqlite.batch import Act, Batches, Committed, Tx
+from tenure.stores.relational.acts import runs
+from tenure.stores.relational.lane import Meter, resolve
+from tenure.stores.relational.locks import Lock
+from tenure.stores.relational.look import Look
+from tenure.stores.relational.tx import Act, Tx
+from tenure.stores.sqlite.batch import Batches, Committed, SqliteLook
 from tenure.stores.sqlite.files import migrate
-from tenure.stores.sqlite.lane import Meter, resolve
 from tests.simulation.loop import SimLoop
 
 T = TypeVar("T")
@@ -111,7 +116,7 @@ class SimLane:
     def on_commit(self, listener: Callable[[Block], None]) -> None:
         self._listener = listener
 
-    def write(self, act: Callable[[Tx], T]) -> "asyncio.Future[T]":
+    def write(self, act: Callable[[Tx], T], *locks: Lock) -> "asyncio.Future[T]":
         future: asyncio.Future[T] = self._loop.create_future()
         self._todo.append(_Waiting(act, future))
         if not self._busy:
@@ -119,14 +124,17 @@ class SimLane:
             self._loop.call_later(self._delay(), self._commit)
         return future
 
-    async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+    def append(self, lease: Lease, append: Append) -> "asyncio.Future[None]":
+        return self.write(partial(runs.append, lease=lease, append=append))
+
+    async def read(self, query: Callable[[Look], T]) -> T:
         await asyncio.sleep(self._delay())
-        found = query(self._disk.db)
+        found = query(SqliteLook(self._disk.db))
         await asyncio.sleep(self._delay())
         return found
 
-    def peek(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        return query(self._disk.db)
+    async def peek(self, query: Callable[[Look], T]) -> T:
+        return query(SqliteLook(self._disk.db))
 
     def commits(self) -> Commits:
         return self._meter.read()

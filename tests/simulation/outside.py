@@ -91,6 +91,8 @@ class Outside:
     """By event: the messages that it was told to have become."""
 
     heads: Heads = field(default=lambda session_id: None)
+    working: Callable[[str], None] = field(default=lambda run_id: None)
+    """Is told whenever an agent goes on with a run."""
 
     def do_by_itself(
         self, tool: str, call_id: str, run_id: str, session_id: str, arguments: Arguments

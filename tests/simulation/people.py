@@ -45,8 +45,6 @@ REFUSALS = {
     Code.UNSUPPORTED,
     Code.RETIRED,
 }
-STOP_S = 13.0
-"""A stop ends a run within 5 s of asking and 5 s of cancelling; the rest is for the slowest disk."""
 
 
 class Client:
@@ -141,8 +139,8 @@ class Client:
         hurry = self.draw.choices(_RUSH, k=self.draw.randint(2, 4))
         await asyncio.gather(*(command(self) for command in hurry))
 
-    async def interrupt(self) -> None:
-        session_id = self.pick()
+    async def interrupt(self, session_id: str | None = None) -> None:
+        session_id = session_id or self.pick()
         wish = InterruptRun(force=self.draw.random() < 0.2, waiting=self.draw.choice(tuple(Waiting)))
         answer = await self.command(
             f"interrupt {session_id[-4:]} {wish.waiting}",
@@ -158,15 +156,13 @@ class Client:
 
     async def _expect_end(self, session_id: str, run_id: str) -> None:
         """A stopped run is over soon, unless its host died or its disk was full meanwhile."""
-        life, full = self.world.life, self.world.times_full
-        await asyncio.sleep(STOP_S)
-        if life is None or self.world.life is not life:
+        era, patience = self.world.era(run_id), self.world.stop_s
+        await asyncio.sleep(patience)
+        if era is None or self.world.era(run_id) != era:
             return
-        if self.world.disk.full or full != self.world.times_full:
-            return
-        run = life.store.run(run_id)
+        run = await (await self.world.living()).store.run(run_id)
         if run is not None and RunState(run.status) not in RUN.terminal:
-            self.world.fault(f"the run {run_id} of {session_id} is {run.status} {STOP_S} s after its stop")
+            self.world.fault(f"the run {run_id} of {session_id} is {run.status} {patience} s after its stop")
 
     async def update(self) -> None:
         session_id = self.pick()
@@ -271,7 +267,7 @@ class Reader:
     async def read(self) -> None:
         """Connect again and again."""
         while not self.done:
-            life = await self.world.living()
+            life = await self.host()
             frames: list[bytes] = []
             self._connections.append((self.at, frames))
             pipe = Pipe()
@@ -283,6 +279,10 @@ class Reader:
                 pipe.cut = True
                 self._hang_up(life, pipe, serving)
             await asyncio.sleep(self.draw.choice((0, 0.01, 0.5)))
+
+    async def host(self) -> Life:
+        """Where it connects to."""
+        return await self.world.living()
 
     def _hang_up(self, life: Life, pipe: Pipe, serving: asyncio.Task[None]) -> None:
         """The host notices in either of two ways that a client is gone."""
@@ -318,12 +318,15 @@ class Reader:
 
     async def _serve(self, life: Life, pipe: Pipe) -> None:
         """The host's side of the connection. As at the front door, a session that is gone is not found."""
-        if life.store.ground(self.session_id) is None:
-            pipe.send("not_found")
-            return
         try:
-            follower = life.host.fanout.follow(self.session_id, self.at)
+            if await life.store.ground(self.session_id) is None:
+                pipe.send("not_found")
+                return
+            follower = await life.host.fanout.follow(self.session_id, self.at)
         except TenureError as refusal:
+            if refusal.code is Code.STORE_UNAVAILABLE:
+                pipe.send("unavailable")
+                return
             self.world.fault(f"following {self.session_id} after {self.at}: {refusal.detail}")
             pipe.send("not_found")
             return

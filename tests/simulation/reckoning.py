@@ -55,9 +55,9 @@ class Line(msgspec.Struct):
     data: dict[str, object]
 
 
-def keeps_time(world: World, life: Life) -> None:
+async def keeps_time(world: World, life: Life) -> None:
     """Nothing that is due is left lying."""
-    at = life.store.schedules.next_at()
+    at = await life.store.schedules.next_at()
     now = life.host.clock.now()
     if at is not None and at < now - PATIENCE and not world.disk.full:
         world.fault(f"something has been due for {(now - at) / SECOND} s, and nobody looks")

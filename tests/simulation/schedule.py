@@ -129,7 +129,7 @@ async def _let_rest(world: World) -> None:
     """No more trouble: whatever is due comes, and then every schedule rests."""
     await _put_right(world)
     await asyncio.sleep(CATCH_UP_S)
-    keeps_time(world, await world.living())
+    await keeps_time(world, await world.living())
     await rest_all(world)
 
 
@@ -152,7 +152,7 @@ async def settle_down(world: World) -> None:
         if idle > IDLE_S:
             world.fault(f"{figures.queued_runs} runs wait for a slot though all slots are free")
             return
-        at_rest = not figures.live_runs and not figures.queued_runs and not _soon(life)
+        at_rest = not figures.live_runs and not figures.queued_runs and not await _soon(life)
         # Runs that wait for people may be held; each of them has some tasks.
         if at_rest and (life.host.executing or life.host.tasks <= 1):
             return
@@ -160,10 +160,10 @@ async def settle_down(world: World) -> None:
     world.fault(f"no quiet after {QUIET_S} s: {figures}, {life.host.tasks} tasks of the host")
 
 
-def _soon(life: Life) -> bool:
+async def _soon(life: Life) -> bool:
     """Whether an approval expires, or a recall is due, before the story is over."""
     ending = life.host.clock.now() + ENDING_S * SECOND
-    nexts = life.store.approvals.next_at(), life.store.schedules.next_at()
+    nexts = await life.store.approvals.next_at(), await life.store.schedules.next_at()
     return any(at is not None and at < ending for at in nexts)
 
 
@@ -182,13 +182,16 @@ async def _answer_all(world: World) -> None:
     world.fault("runs ask again and again")
 
 
-async def catch_up(world: World, readers: list[Reader]) -> None:
-    """Every reader gets everything, to the last entry."""
+async def catch_up(world: World, readers: list[Reader], lag_s: float = 0) -> None:
+    """Every reader gets everything, to the last entry; what was written within `lag_s` may be on its way."""
     for reader in readers:
         reader.finishing = True
     await asyncio.sleep(10)
+    heads = {reader.session_id: world.disk.head(reader.session_id) for reader in readers}
+    if lag_s:
+        await asyncio.sleep(lag_s)
     for reader in readers:
-        head = world.disk.head(reader.session_id)
+        head = heads[reader.session_id]
         if head is None and not reader.done:
             world.fault(f"a reader was never told that {reader.session_id} is deleted")
         elif head is not None and reader.at < head:

@@ -10,8 +10,8 @@ from tenure.core import ledger
 from tenure.core.approval import ApprovalState
 from tenure.core.tool import Replay
 from tenure.ports.acts import Wake
+from tenure.stores.relational.acts import effects, waits
 from tenure.stores.sqlite import queries
-from tenure.stores.sqlite.acts import effects, waits
 from tests.simulation.calling import run
 from tests.simulation.schedule import Outcome
 from tests.simulation.zoo import sql

@@ -55,7 +55,7 @@ def test_a_sound_store_has_no_finding() -> None:
         ("UPDATE session SET queue_held = 1 WHERE no = 1", {Invariant.SESSION_ROW}),
         ("UPDATE slot SET live = live + 1", {Invariant.COUNTERS}),
         ("UPDATE quota SET open = open + 1", {Invariant.COUNTERS}),
-        ("UPDATE host SET left_at = 1", {Invariant.OWNERS}),
+        ("DELETE FROM host", {Invariant.OWNERS, Invariant.COUNTERS}),
         ("UPDATE journal SET body = X'7B7D' WHERE pos = 1", {Invariant.ENTRIES, Invariant.BIRTH}),
     ],
 )

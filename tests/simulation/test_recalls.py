@@ -20,12 +20,12 @@ BUDGET = 120
 """How many seeds a planted bug is given to be caught."""
 SEEN = {
     "forgets_that_its_message_was_withdrawn": 30,
-    "lets_the_life_that_was_replaced_go_on_firing": 23,
+    "lets_the_life_that_was_replaced_go_on_firing": 178,
     "loses_what_passed_while_it_rested": 10,
     "never_tries_again": 14,
     "says_again_that_it_fired_when_it_tries_again": 10,
     "tries_again_for_ever": 8,
-    "wakes_up_when_it_is_edited": 91,
+    "wakes_up_when_it_is_edited": 101,
 }
 """Where the rarer bugs were seen first. Trying this seed before the others only saves time."""
 

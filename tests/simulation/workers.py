@@ -55,6 +55,7 @@ class Worker:
             draw.setstate((left.state[0], tuple(left.state[1]), left.state[2]))
         job = Job(context, self._outside, draw, since)
         for step in range(steps, 0, -1):
+            self._outside.working(context.run_id)
             if self.descriptor.capabilities.resume:
                 await context.checkpoints.save(msgspec.json.encode(Left(step, since, draw.getstate())))
             if context.stopping and draw.random() < 0.7:

@@ -25,12 +25,14 @@ from tenure.core.view import TranscriptPage
 from tenure.errors import TenureError
 from tenure.host.host import Host, Parts
 from tenure.ports.landmarks import Landmark
+from tenure.stores.relational.store import RelationalStore
 from tenure.stores.sqlite.store import SqliteStore
 from tests.simulation.agents import catalogue
 from tests.simulation.almanac import Almanac
 from tests.simulation.lane import Disk, Killed, SimLane
 from tests.simulation.loop import NODE, SimLoop
 from tests.simulation.outside import Outside, Toolshed
+from tests.simulation.shore import SharedLane
 
 T = TypeVar("T")
 
@@ -120,8 +122,8 @@ class Life(NamedTuple):
 
     node: str
     host: Host
-    store: SqliteStore
-    lane: SimLane
+    store: RelationalStore
+    lane: SimLane | SharedLane
     over: "asyncio.Future[None]"
     clock: SimClock
 
@@ -178,6 +180,8 @@ class World:
         self.log: list[str] = []
         self.times_full = 0
         self.skew = DAY
+        self.stop_s = 13.0
+        """A stop ends a run within 5 s of asking and 5 s of cancelling; the rest is for the slowest disk."""
         self.almanac = Almanac()
         self.life: Life | None = None
         self._lives = 0
@@ -271,6 +275,7 @@ class World:
         """SIGSTOP the host. What it had sent to the disk is written; nobody can reach it any more."""
         life = await self.living()
         self.say(f"freeze {life.node}")
+        assert isinstance(life.lane, SimLane)
         life.lane.flush()
         self.disk.shared = True
         self._complaints.zombies.add(life.node)
@@ -309,6 +314,10 @@ class World:
         """What a clock says that is right."""
         return Micros(EPOCH + int(self.loop.time() * SECOND))
 
+    def era(self, run_id: str) -> object:
+        """What is the same as long as nothing goes wrong that concerns a run; None while something does."""
+        return None if self.life is None or self.disk.full else (self.life.node, self.times_full)
+
     async def living(self) -> Life:
         """The host that is up; waits until there is one."""
         while self.life is None:
@@ -325,7 +334,7 @@ class World:
         """Let the host serve a request. Raises what the host raises, or Unreachable."""
         life = await self.living()
         await asyncio.sleep(self.latency())
-        serving = self.loop.spawn(life.node, _serve(life, act))
+        serving = self.loop.spawn(life.node, serve(life, act))
         await asyncio.wait([serving, life.over], return_when=asyncio.FIRST_COMPLETED)
         await asyncio.sleep(self.latency())
         if not serving.done() or serving.cancelled() or self.draw.random() < 0.01:
@@ -351,7 +360,8 @@ class World:
                 return
 
 
-async def _serve(life: Life, act: Callable[[Life], Awaitable[T]]) -> T | TenureError:
+async def serve(life: Life, act: Callable[[Life], Awaitable[T]]) -> T | TenureError:
+    """The host's side of a request."""
     try:
         return await act(life)
     except TenureError as refusal:

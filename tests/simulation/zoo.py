@@ -22,9 +22,11 @@ from tenure.host.recovery import Recovery
 from tenure.host.settlement import Settlements
 from tenure.host.stopping import Stopping
 from tenure.ports.store import Admission, Block, Lease, Reaped, Settlement, Wake
-from tenure.stores.sqlite import batch, queries
-from tenure.stores.sqlite.acts import ends, messages, recovery, runs, sessions, slots, starts
-from tenure.stores.sqlite.batch import Fence, Heads, Tx
+from tenure.stores.relational import statements, tx
+from tenure.stores.relational.acts import ends, messages, recovery, runs, sessions, slots, starts
+from tenure.stores.relational.tx import Fence, Tx
+from tenure.stores.sqlite import queries
+from tenure.stores.sqlite.batch import Heads, SqliteTx
 from tenure.stores.sqlite.store import SqliteStore
 
 Patch = pytest.MonkeyPatch
@@ -58,16 +60,25 @@ def returns(value: Any) -> Callable[..., Any]:
     return function
 
 
+def answers(value: Any) -> Callable[..., Any]:
+    """The same of what is awaited."""
+
+    async def function(*_: Any, **__: Any) -> Any:
+        return value
+
+    return function
+
+
 # --- durability
 
 
 @bug
 def shows_output_before_it_is_durable(patch: Patch) -> None:
     def early(send: Any) -> Any:
-        def sent(self: Any, entries: list[Entry]) -> None:
-            ground = self._store.ground_of_run(self._run_id)
+        async def sent(self: Any, entries: list[Entry]) -> None:
+            ground = await self._store.ground_of_run(self._run_id)
             if ground is not None:
-                first = self._store.head(ground.session_id) + 1
+                first = await self._store.head(ground.session_id) + 1
                 body = b"\n".join(entry.line for entry in entries)
                 last = first + len(entries) - 1
                 self._store._lane._listener(
@@ -93,7 +104,7 @@ def acknowledges_before_the_commit(patch: Patch) -> None:
             db = self._lane._disk.db
             db.execute("BEGIN")
             try:
-                answer = messages.admit(Tx(db, Heads()), admission, self._rules)
+                answer = messages.admit(SqliteTx(db, Heads()), admission, self._rules)
             finally:
                 db.execute("ROLLBACK")
 
@@ -150,7 +161,7 @@ def settles_whatever_the_run_has_become(patch: Patch) -> None:
 
     patch.setattr(runs, "ending", ending)
     patch.setattr(runs, "held", held)
-    sql(patch, "run_end", queries.SNIPPETS["run.live"], "1 = 1")
+    sql(patch, "run_end", statements.SNIPPETS["run.live"], "1 = 1")
 
 
 @bug
@@ -239,22 +250,22 @@ def takes_no_waiting_run_after_a_crash(patch: Patch) -> None:
 # --- one writer
 
 
-def heedless(self: Tx, run_id: str, incarnation: int) -> Fence | None:
+def heedless(self: Any, run_id: str, incarnation: int) -> Fence | None:
     """A fence that believes whatever the statement finds."""
-    row = self.db.execute(queries.SQL["run_fence"], (run_id, incarnation)).fetchone()
+    row = self._db.execute(queries.SQL["run_fence"], (run_id, incarnation)).fetchone()
     return None if row is None else Fence(incarnation, *row)
 
 
 @bug
 def takes_output_of_a_host_that_was_replaced(patch: Patch) -> None:
     sql(patch, "run_fence", "r.owner = ?", "r.owner >= 0 * ?")
-    patch.setattr(Tx, "fence", heedless)
+    patch.setattr(SqliteTx, "fence", heedless)
 
 
 @bug
 def takes_output_of_a_run_that_is_over(patch: Patch) -> None:
     sql(patch, "run_fence", "r.owner = ?2 AND r.state IN ('running', 'waiting', 'interrupting')", "0 <= ?2")
-    patch.setattr(Tx, "fence", heedless)
+    patch.setattr(SqliteTx, "fence", heedless)
 
 
 # --- queue and slots
@@ -293,8 +304,8 @@ def runs_a_held_queue(patch: Patch) -> None:
 @bug
 def leaks_the_slot_of_a_stopped_run(patch: Patch) -> None:
     def leaky(original: Any) -> Any:
-        def move(tx: Tx, tenant: str, author: str, *, live: int = 0, queued: int = 0) -> None:
-            row = tx.db.execute("SELECT count(*) FROM run WHERE by_deadline = 1").fetchone()
+        def move(tx: Any, tenant: str, author: str, *, live: int = 0, queued: int = 0) -> None:
+            row = tx._db.execute("SELECT count(*) FROM run WHERE by_deadline = 1").fetchone()
             if not (live < 0 and row[0]):
                 original(tx, tenant, author, live=live, queued=queued)
 
@@ -341,7 +352,7 @@ def claims_nothing_when_a_slot_becomes_free(patch: Patch) -> None:
 
 @bug
 def loses_a_stop_that_comes_before_the_runner(patch: Patch) -> None:
-    patch.setattr(Executions, "_catch_up", returns(None))
+    patch.setattr(Executions, "_catch_up", answers(None))
 
 
 @bug
@@ -414,13 +425,13 @@ def keeps_the_stream_of_a_deleted_session_open(patch: Patch) -> None:
 
 def _misproject(patch: Patch, twist: Callable[[Change], Change | None]) -> None:
     """Let the rows follow other changes than those that core derives from an event."""
-    original = batch.changes
+    original = tx.changes
 
     def changes(event: Event | Unknown, run_id: str | None, *, opens: bool = False) -> list[Change]:
         twisted = [twist(change) for change in original(event, run_id, opens=opens)]
         return [change for change in twisted if change is not None]
 
-    patch.setattr(batch, "changes", changes)
+    patch.setattr(tx, "changes", changes)
 
 
 @bug

@@ -1,7 +1,6 @@
 """The bug zoo's second house: bugs of steering, approvals, the ledger, undo, forks, state and events."""
 
 import asyncio
-import sqlite3
 from functools import partial
 from typing import Any
 
@@ -20,8 +19,8 @@ from tenure.host.approvals import Approvals
 from tenure.host.tools import ToolRoom
 from tenure.ports.acts import Wake
 from tenure.ports.effects import Intended
-from tenure.stores.sqlite import batch, queries
-from tenure.stores.sqlite.acts import (
+from tenure.stores.relational import tx
+from tenure.stores.relational.acts import (
     approvals,
     effects,
     ends,
@@ -34,7 +33,9 @@ from tenure.stores.sqlite.acts import (
     undos,
     waits,
 )
-from tests.simulation.zoo import Bug, Patch, returns, sql, swap
+from tenure.stores.sqlite import queries
+from tenure.stores.sqlite.batch import SqliteLook
+from tests.simulation.zoo import Bug, Patch, answers, returns, sql, swap
 
 BUGS: list[Bug] = []
 
@@ -113,12 +114,12 @@ def forgets_a_promotion(patch: Patch) -> None:
 
 
 def _misproject(patch: Patch, forgotten: type[Change]) -> None:
-    original = batch.changes
+    original = tx.changes
 
     def changes(event: Event | Unknown, run_id: str | None, *, opens: bool = False) -> list[Change]:
         return [c for c in original(event, run_id, opens=opens) if not isinstance(c, forgotten)]
 
-    patch.setattr(batch, "changes", changes)
+    patch.setattr(tx, "changes", changes)
 
 
 @bug
@@ -156,7 +157,7 @@ def lets_nothing_expire(patch: Patch) -> None:
 
 @bug
 def forgets_after_a_crash_what_expires(patch: Patch) -> None:
-    patch.setattr(Approvals, "open", returns(None))
+    patch.setattr(Approvals, "open", answers(None))
 
 
 @bug
@@ -242,15 +243,15 @@ def permits_what_was_denied(patch: Patch) -> None:
 def calls_before_the_ledger_says_so(patch: Patch) -> None:
     async def dispatched(self: Any, told: Intended) -> Intended:
         await asyncio.sleep(0)
-        arguments, digest = self._box.effects._lane.peek(partial(_approved, told.call_id))
+        arguments, digest = await self._box.effects._lane.peek(partial(_approved, call_id=told.call_id))
         return msgspec.structs.replace(told, step=Step.EXECUTE, arguments=arguments, digest=digest)
 
     patch.setattr(ToolRoom, "_dispatched", dispatched)
 
 
-def _approved(call_id: str, db: sqlite3.Connection) -> tuple[object, str]:
+def _approved(look: SqliteLook, *, call_id: str) -> tuple[object, str]:
     query = "SELECT arguments, digest FROM approval WHERE call_id = ?"
-    arguments, digest = db.execute(query, (call_id,)).fetchone()
+    arguments, digest = look.db.execute(query, (call_id,)).fetchone()
     return msgspec.json.decode(arguments), digest
 
 

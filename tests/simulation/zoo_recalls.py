@@ -14,9 +14,9 @@ from tenure.host import occurrences
 from tenure.host import recalls as room
 from tenure.host.recalls import Recalls
 from tenure.ports.schedules import Firing
+from tenure.stores.relational.acts import ends, outcomes, recalls, starts
+from tenure.stores.relational.tx import Tx
 from tenure.stores.sqlite import queries
-from tenure.stores.sqlite.acts import ends, outcomes, recalls, starts
-from tenure.stores.sqlite.batch import Tx
 from tests.simulation.zoo import Bug, Patch, returns, sql, swap
 
 BUGS: list[Bug] = []

@@ -110,7 +110,7 @@ class Bench:
 
     async def grant(self, live: Live) -> None:
         """Look up what the run was granted, as a use of it does."""
-        info = self.store.run(live.run_id)
+        info = await self.store.run(live.run_id)
         assert info is not None
         assert info.grant.tool("pay") == PAY
 

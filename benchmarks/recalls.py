@@ -22,7 +22,8 @@ from benchmarks.server import Named, Server, serving
 from benchmarks.w4 import OPENERS, cpu_share, opened
 from tenure.core.moment import SECOND, Micros, micros
 from tenure.core.timing import Every
-from tenure.stores.sqlite import schedule_reads
+from tenure.stores.relational import schedule_reads
+from tenure.stores.sqlite.batch import SqliteLook
 from tenure.stores.sqlite.files import connect
 
 DAY = 86_400 * SECOND
@@ -231,10 +232,11 @@ def looks(home: Path, begin: Micros) -> list[float]:
     """Microseconds of each look at what is due first, and at one schedule that is."""
     took = list[float]()
     with closing(connect(str(home / "tenure.db"), writer=False)) as db:
+        look = SqliteLook(db)
         for _ in range(LOOKS):
             began = time.perf_counter()
-            schedule_reads.next_at(db)
-            found = schedule_reads.due(db, Micros(begin - 1), begin, 64)
+            schedule_reads.next_at(look, ())
+            found = schedule_reads.due(look, (), Micros(begin - 1), begin, 64)
             took.append((time.perf_counter() - began) * 1e6)
             assert len(found.schedules) == 1, f"{len(found.schedules)} schedules are due at the first instant"
     return took

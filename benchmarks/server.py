@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -51,8 +51,12 @@ class Head(msgspec.Struct):
 class Server:
     """One home and the process that serves it; it may be killed and started again."""
 
-    def __init__(self, home: Path, command: Sequence[str | Path] = (TENURE,)) -> None:
+    def __init__(
+        self, home: Path, command: Sequence[str | Path] = (TENURE,), given: Mapping[str, str] | None = None
+    ) -> None:
         self.home = home
+        self._environment = _environment() | dict(given or {})
+        self._key = self._environment.get("TENURE_ADMIN_KEY")
         self._command = [*command, "serve", "--demo", "--home", home, "--port", "0"]
         self._log = home.parent / "server.log"
         self.process: subprocess.Popen[bytes]
@@ -62,7 +66,12 @@ class Server:
     def _spawn(self) -> None:
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(), cwd=ROOT
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                cwd=ROOT,
             )
 
     async def start(self) -> float:
@@ -90,7 +99,8 @@ class Server:
         if written.pid not in tree(self.process.pid):
             return None
         host, _, port = written.url.removeprefix("http://").rstrip("/").rpartition(":")
-        return Address(host, int(port), (self.home / "admin.key").read_text().strip())
+        key = self._key or (self.home / "admin.key").read_text().strip()
+        return Address(host, int(port), key)
 
     async def _answers(self, address: Address) -> bool:
         calls = Caller(address)

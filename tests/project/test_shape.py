@@ -14,7 +14,17 @@ SOURCE = ROOT / "src" / "tenure"
 
 WIRING = "wiring.py"
 BROAD_EXCEPT_MAY_END_IN = {"host/execution.py", "host/tools.py", "http/front.py", "tools/threads.py"}
-MAY_ASK_THE_MACHINE = (WIRING, "ports/clock.py", "host/clock.py", "client/", "cli/", "tools/town.py")
+SHARED_PLACES = (
+    "signals/postgres.py",
+    "stores/folders.py",
+    "stores/postgres/files.py",
+    "runners/acp/memory.py",
+)
+"""What keeps things where other hosts keep theirs: names that nobody else has, and how old a file is."""
+MAY_ASK_THE_MACHINE = (
+    *(WIRING, "ports/clock.py", "host/clock.py", "client/", "cli/", "tools/town.py"),
+    *SHARED_PLACES,
+)
 MACHINE_MODULES = {"random", "secrets", "uuid"}
 MACHINE_CALLS = {
     "time.time",

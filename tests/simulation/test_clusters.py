@@ -24,7 +24,6 @@ SEEN = {
     "gives_a_host_up_and_leaves_its_row": ("cluster", 5),
     "goes_on_when_its_lease_is_over": ("crowd", 18),
     "hands_on_what_comes_early": ("cluster", 6),
-    "hears_of_no_steering_that_another_host_admitted": ("crowd", 9),
     "keeps_its_executions_in_its_next_life": ("crowd", 20),
     "never_gives_anybody_up": ("cluster", 5),
     "stops_no_run_that_was_stopped_at_another_host": ("crowd", 1),

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from tenure.core.event import MessageAdmitted, RunInterrupting
+from tenure.core.event import RunInterrupting
 from tenure.host.executions import Executions
 from tenure.host.leases import Leases
 from tenure.host.order import Order
@@ -146,8 +146,3 @@ def _deaf_to(patch: Patch, type_: type[object]) -> None:
 @bug
 def stops_no_run_that_was_stopped_at_another_host(patch: Patch) -> None:
     _deaf_to(patch, RunInterrupting)
-
-
-@bug
-def hears_of_no_steering_that_another_host_admitted(patch: Patch) -> None:
-    _deaf_to(patch, MessageAdmitted)

@@ -178,6 +178,7 @@ class Settings(BaseSettings):
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     gateway_url: str | None = None
+    public_url: Annotated[str, Field(pattern=r"^https?://[^/?#\s]+/?$")] | None = None
     insecure_bind: bool = False
     tls_cert: Path | None = None
     tls_key: Path | None = None

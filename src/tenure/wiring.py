@@ -144,6 +144,7 @@ async def build(settings: Settings) -> Served:
                 bindings=bindings,
                 tools=tools,
                 retention_days=settings.retention.after_days,
+                sampled=True,
             )
         )
         tools.on_change(catalogue.refresh)
@@ -307,10 +308,10 @@ def landmarks() -> Landmarks:
 def options(settings: Settings) -> Options:
     """The operator's settings of the HTTP face."""
     own = f"[{settings.host}]" if ":" in settings.host else settings.host
-    # Agents elsewhere come by the name that their runs are given.
-    gateway = (urlsplit(settings.gateway_url).netloc,) if settings.gateway_url else ()
-    hosts = (own, *gateway, *settings.allowed_hosts)
-    return Options(allowed_hosts=hosts, allowed_origins=settings.allowed_origins)
+    # Agents elsewhere come by the name that their runs are given, and browsers by the name of the proxy.
+    named = [urlsplit(url).netloc for url in (settings.gateway_url, settings.public_url) if url]
+    hosts = (own, *named, *settings.allowed_hosts)
+    return Options(hosts, settings.allowed_origins, public_url=settings.public_url)
 
 
 def agents(settings: Settings) -> Iterator[Agent]:

@@ -60,15 +60,19 @@ def test_signal_ends_the_server_in_good_order(started: Began, tmp_path: Path, nu
     assert not (tmp_path / "server.json").exists()
 
 
-def test_people_are_told_address_home_agents_and_how_to_chat(started: Began, tmp_path: Path) -> None:
+def test_people_are_told_address_home_agents_how_to_chat_and_the_way_into_the_console(
+    started: Began, tmp_path: Path
+) -> None:
     server = started("serve", "--home", str(tmp_path), "--port", "0", "--demo")
-    lines = [server.line() for _ in range(4)]
+    lines = [server.line() for _ in range(6)]
 
     url = json.loads((tmp_path / "server.json").read_text())["url"]
     assert url in lines[0] and str(tmp_path) in lines[0]
     assert lines[1] == "Agents: concierge, longhaul, reporter, scripted."
     assert f"tenure chat --home {tmp_path}" in lines[2]
-    assert "Ctrl-C" in lines[3]
+    assert lines[3].startswith(f"Open the console:  {url}/sign-in/")
+    assert lines[4].endswith(f"tenure sign-in --home {tmp_path}")
+    assert "Ctrl-C" in lines[5]
 
 
 def test_people_whose_server_hosts_no_agent_are_told_how_to_have_one(started: Began, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ class Hosted:
             with listen("127.0.0.1", self.port) as listener:
                 self.port = listener.getsockname()[1]
                 self._loop.run_until_complete(
-                    run(settings, listener, lambda _url, _agents: self._ready.set(), self._stopping)
+                    run(settings, listener, lambda _answering: self._ready.set(), self._stopping)
                 )
         except BaseException as failure:
             self._failure = failure

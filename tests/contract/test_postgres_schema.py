@@ -268,6 +268,7 @@ async def test_every_statement_is_one_that_the_server_understands(db: "Connectio
 WALKS = {
     "key_revoke_roots": "once, when a server starts with another admin key",
     "read_figures": "counts for stats, on a reader",
+    "load_top": "who uses most, on a reader: a row per user",
 }
 """What may walk a whole table, and when. Beside these there are the checks of `tenure doctor`."""
 SMALL = frozenset({"host", "past_host", "mark", "loose_strand", "schema_version", "meta"})

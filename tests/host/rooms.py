@@ -166,6 +166,8 @@ class Rooms:
         """How hosts that come up from now on reach what a URL names."""
         self.bindings: tuple[Binding, ...] = ()
         """To whom hosts that come up from now on send incoming events."""
+        self.sampled = False
+        """Whether hosts that come up from now on keep their figures over time."""
         self._ids = SimIds(random.Random("rooms"))
         self._life: Life | None = None
         self._lives = 0
@@ -215,6 +217,7 @@ class Rooms:
                 tools=self.tools,
                 version="rooms",
                 bindings=self.bindings,
+                sampled=self.sampled,
             )
         )
         await host.start()

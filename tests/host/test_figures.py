@@ -86,6 +86,7 @@ async def test_stats_are_what_is_there(rooms: Rooms) -> None:
                 answers=True,
             ),
         ),
+        database_bytes=stats.database_bytes,
     )
     assert commits.events == events
 

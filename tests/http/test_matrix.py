@@ -31,7 +31,9 @@ from tenure.core.scheduling import (
     TriggerSchedule,
     UpdateSchedule,
 )
+from tenure.core.signing import CreateShare, MakeSignInLink, SignIn, SignOut
 from tenure.core.state import SetState
+from tenure.http.assets import BESIDE, read
 from tenure.http.call import SOCKET, AnyRoute, NoBody, TenantRule
 from tenure.http.gates import hash_of
 from tenure.http.routes import ROUTES
@@ -62,6 +64,10 @@ BODIES: dict[type[Any], dict[str, Any]] = {
     PauseSchedule: {},
     ResumeSchedule: {},
     TriggerSchedule: {},
+    SignIn: {"key": "tnr_nobodys"},
+    SignOut: {},
+    MakeSignInLink: {},
+    CreateShare: {},
     EventEnvelope: {"event_id": "e1", "conversation_id": "c", "input": {"text": "SAY x"}},
 }
 
@@ -71,6 +77,10 @@ PASSED = {
     "PATCH /v1/sessions/{session_id}/messages/{message_id}": 409,
     "DELETE /v1/sessions/{session_id}/messages/{message_id}": 409,
     "POST /v1/runs/{run_id}/retry": 409,
+    "GET /assets/{name}": 404,
+    **{f"GET /{name}": 200 if name in read().beside else 404 for name in BESIDE},
+    "POST /v1/sign-in": 401,
+    "POST /v1/sign-out": 409,
 }
 """What a route answers here to a caller who may; the others answer the status they declare."""
 
@@ -80,6 +90,7 @@ MAY: dict[str, set[Action]] = {
     "operator": {Action.READ, Action.WRITE, Action.CONNECT},
     "member": {Action.READ, Action.WRITE},
     "viewer": {Action.READ},
+    "share": {Action.READ},
     "nobody": set(),
 }
 
@@ -109,6 +120,8 @@ CALLERS = (
     Caller("owner's name elsewhere", "member", "ann", "rival"),
     Caller("operator elsewhere", "operator", "ann", "rival"),
     Caller("admin elsewhere", "admin", "ann", "rival"),
+    Caller("reader of a share", "share", reaches_session=True),
+    Caller("reader of another session's share", "share"),
     Caller("bootstrap admin", "root", reaches_session=True, reaches_key=True),
 )
 
@@ -122,7 +135,11 @@ def expected(route: AnyRoute, caller: Caller, *, stream: bool) -> int:
         return 401  # no key opens the run gateway, whoever holds it
     if route.action not in MAY[caller.role]:
         return 403
+    if caller.role == "share" and not route.shareable:
+        return 403
     match route.tenant_rule:
+        case TenantRule.SIGN_IN:
+            return passed if (caller.tenant, caller.user) == ("acme", "ann") else 404
         case TenantRule.SESSION | TenantRule.RUN | TenantRule.APPROVAL | TenantRule.SCHEDULE:
             return passed if caller.reaches_session else 404
         case TenantRule.KEY:
@@ -144,7 +161,7 @@ async def key_of(world: World, caller: Caller) -> str | None:
             return made["key"]
         case "expired":
             return await expired_key(world)
-        case "bootstrap admin":
+        case "bootstrap admin" | "reader of a share" | "reader of another session's share":
             return world.root
         case _:
             return await world.key(caller.role, caller.user, caller.tenant)
@@ -172,6 +189,29 @@ class Target(NamedTuple):
     scope: str = "conversation"
     key: str = "k"
     seq: str = "1"
+    sign_in_id: str = ""
+    share_id: str = ""
+    token: str = "x"
+    page: str = "x"
+    name: str = "x.js"
+
+
+async def a_share(world: World, session: str) -> Any:
+    """A share of the session."""
+    return await world.post(f"/v1/sessions/{session}/shares", {})
+
+
+def token_of(share: Any) -> str:
+    """What its reader presents."""
+    return share["url"].rpartition("/")[2]
+
+
+async def a_sign_in(world: World, owner: str) -> str:
+    """A browser in which the owner is signed in."""
+    by = await world.host.store.principal(hash_of(owner.encode()), world.host.clock.now())
+    assert by is not None
+    await world.host.signing.sign_in(by)
+    return (await world.host.signing.sign_ins(by, None, 1)).data[0].id
 
 
 async def an_approval(world: World, owner: str) -> str:
@@ -198,7 +238,21 @@ async def a_target(world: World, owner: str, route: AnyRoute) -> Target:
     sent = await world.post(f"/v1/sessions/{session}/files?name=a.txt", content=b"a", key=owner)
     asked = await an_approval(world, owner) if route.tenant_rule is TenantRule.APPROVAL else ""
     due = await a_schedule(world, owner, session) if route.tenant_rule is TenantRule.SCHEDULE else ""
-    return Target(session, receipt["run_id"], receipt["message_id"], made["id"], sent["id"], asked, due)
+    there = Target(session, receipt["run_id"], receipt["message_id"], made["id"], sent["id"], asked, due)
+    if route.tenant_rule is TenantRule.SIGN_IN:
+        return there._replace(sign_in_id=await a_sign_in(world, owner))
+    if "{share_id}" in route.path or "{token}" in route.path:
+        share = await a_share(world, session)
+        return there._replace(share_id=share["id"], token=token_of(share))
+    return there
+
+
+async def presented(world: World, caller: Caller, key: str | None, target: Target) -> str | None:
+    """What the caller sends: a key, or what a share of this session or another one gave them."""
+    if caller.role != "share":
+        return key
+    session = target.session_id if caller.reaches_session else await world.session()
+    return token_of(await a_share(world, session))
 
 
 async def status(world: World, route: AnyRoute, target: Target, key: str | None, *, stream: bool) -> int:
@@ -235,7 +289,8 @@ async def test_every_caller_gets_what_the_table_declares(world: World, route: An
         for stream in (False, True) if route.streams else (False,):
             target = await a_target(world, owner, route)
             head = await world.host.store.head(target.session_id)
-            answer = await status(world, route, target, key, stream=stream)
+            shown = await presented(world, caller, key, target)
+            answer = await status(world, route, target, shown, stream=stream)
             answers.setdefault(caller.name, []).append(answer)
             wanted.setdefault(caller.name, []).append(expected(route, caller, stream=stream))
             if answer >= 400:

@@ -16,16 +16,16 @@ from tenure.errors import Code
 from tenure.http.call import SOCKET, AnyRoute, NoBody, TenantRule
 from tenure.http.openapi import openapi
 from tenure.http.problems import KINDS
-from tenure.http.routes import ROUTES
+from tenure.http.routes import LISTED
 from tests.http.served import Address, a_server
 from tests.http.world import World
 
-DOCUMENT: dict[str, Any] = json.loads(json.dumps(openapi(ROUTES, "0.0.0")))
+DOCUMENT: dict[str, Any] = json.loads(json.dumps(openapi(LISTED, "0.0.0")))
 schemathesis: Any = untyped  # its own types are only partly known
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 EXAMPLES = 12
 
-TRIED = [route for route in ROUTES if route.method != SOCKET and route.path != "/v1/drain"]
+TRIED = [route for route in LISTED if route.method != SOCKET and route.path != "/v1/drain"]
 """Draining would end the server that the others are tried on; a socket is no request."""
 
 HELD = (
@@ -63,15 +63,15 @@ def test_the_document_has_every_route_and_nothing_else() -> None:
             route.resource,
             route.tenant_rule is not TenantRule.PUBLIC,
         )
-        for route in ROUTES
+        for route in LISTED
     }
 
 
 def test_every_operation_has_its_own_id_and_declares_its_answer_and_the_problem() -> None:
-    operations = [operation_of(route) for route in ROUTES]
+    operations = [operation_of(route) for route in LISTED]
 
-    assert len({operation["operationId"] for operation in operations}) == len(ROUTES)
-    for route, operation in zip(ROUTES, operations, strict=True):
+    assert len({operation["operationId"] for operation in operations}) == len(LISTED)
+    for route, operation in zip(LISTED, operations, strict=True):
         assert set(operation["responses"]) >= {str(route.status), "default"}
         speaks = route.tenant_rule is TenantRule.LIVE_RUN  # its body is a protocol's own
         assert ("requestBody" in operation) == (route.body is not NoBody or route.uploads or speaks)
@@ -91,7 +91,7 @@ def test_every_schema_is_valid_and_every_reference_leads_somewhere() -> None:
 def test_bodies_refuse_unknown_fields_in_the_document_too() -> None:
     schemas = DOCUMENT["components"]["schemas"]
 
-    for route in ROUTES:
+    for route in LISTED:
         if route.body is not NoBody:
             assert schemas[route.body.__name__]["additionalProperties"] is False
 

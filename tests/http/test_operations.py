@@ -7,8 +7,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tenure.errors import Code, TenureError
+from tenure.http.assets import Assets
+from tenure.http.call import Options
 from tenure.http.problems import KINDS
-from tenure.http.routes import ROUTES
+from tenure.http.routes import LISTED
 from tests.http.world import World
 
 pytestmark = pytest.mark.anyio
@@ -163,6 +165,8 @@ async def test_metrics_show_the_same_figures(world: World) -> None:
         "tenure_schedules paused",
         "tenure_loop_lag_seconds",
         "tenure_uptime_seconds",
+        "tenure_database_bytes",
+        "tenure_wal_bytes",
         "tenure_runs_requeued_total",
         "tenure_runs_abandoned_total",
     }
@@ -223,12 +227,14 @@ class Page(HTMLParser):
                 self.ids.append(value or "")
 
 
-async def test_the_start_page_says_what_runs_here_and_how_to_begin(world: World) -> None:
+async def test_without_the_console_the_start_page_says_what_runs_here_and_how_to_begin(world: World) -> None:
+    world.serve(Options(), Assets())
     response = await world.ask("GET", "/", key=None)
 
     page = Page(response.text)
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     assert "tenure chat --agent concierge" in response.text
+    assert "<pre>./dev console</pre>" in response.text
     assert "<code>scripted</code>" in response.text
     for link in page.links:
         assert (await world.ask("GET", link, key=None)).status_code == 200
@@ -236,6 +242,7 @@ async def test_the_start_page_says_what_runs_here_and_how_to_begin(world: World)
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
 async def test_a_page_loads_and_runs_nothing(world: World, path: str) -> None:
+    world.serve(Options(), Assets())
     response = await world.ask("GET", path, key=None)
 
     page = Page(response.text)
@@ -256,7 +263,7 @@ async def test_the_reference_has_every_route_and_every_problem(world: World) -> 
     text = (await world.ask("GET", "/docs", key=None)).text
 
     page = Page(text)
-    for route in ROUTES:
+    for route in LISTED:
         assert f"<code>{route.name.replace('WEBSOCKET', 'WS')}</code>" in text
     assert [code for code in Code if code not in page.ids] == []
     assert len(page.ids) == len(set(page.ids))

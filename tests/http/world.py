@@ -18,6 +18,7 @@ import tenure
 from tenure import wiring
 from tenure.config import BindingSettings, LimitSettings, ScopeSettings, Settings
 from tenure.http.app import create_app
+from tenure.http.assets import Assets
 from tenure.http.call import Options
 
 Json = dict[str, Any]
@@ -256,9 +257,9 @@ class World:
         self._open: list[Stream | Wire] = []
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=BASE)
 
-    def serve(self, options: Options) -> None:
-        """Put another face with these options on the same host."""
-        self.app = create_app(self.host, options, version=tenure.__version__)
+    def serve(self, options: Options, assets: Assets | None = None) -> None:
+        """Put another face with these options, and these files of the console, on the same host."""
+        self.app = create_app(self.host, options, version=tenure.__version__, assets=assets)
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=BASE)
 
     async def ask(

@@ -30,6 +30,8 @@ STAY = {
     "meta",  # the history is in the outline
     "schema_version",
     "search",  # made anew
+    "sign_in",  # browsers sign in anew
+    "sign_in_link",
 }
 
 

@@ -12,9 +12,11 @@ import pytest
 
 from tenure.client import Client
 from tenure.config import Settings
+from tenure.core.audit import Deed
 from tenure.errors import ConfigError, TenureError
 from tenure.host.doctor import examine
 from tenure.moving import import_session, opened
+from tenure.ports.operations import AuditFilter
 from tests.client.hosted import Hosted
 from tests.moving.conftest import Bundles
 from tests.moving.scenes import MAP, Scene, say
@@ -39,6 +41,10 @@ def imported(bundles: Bundles, settings: Settings) -> dict[str, str]:
         }
         async with opened(settings) as store:
             assert await examine(store.store) == []
+            which = AuditFilter(None, Deed.SESSION_IMPORTED)
+            log = (await store.store.operations.audit(which, None, 100)).data
+        assert {entry.subject.id for entry in log} == set(made.values())
+        assert {entry.by for entry in log} == {"ada"}
         return made
 
     return asyncio.run(work())

@@ -12,20 +12,30 @@ from tenure.stores.sqlite.files import connect, migrate
 from tenure.stores.sqlite.queries import SQL
 
 WALKS = {
+    "deed_expire": "the oldest entries of the audit log, a few at a time",
     "fork_family": "the forks of one session, which it found by an index",
     "hosts_expired": "the hosts that stand: one on a file",
     "hosts_others": "the hosts that stand: one on a file",
     "key_revoke_roots": "once, when a server starts with another admin key",
+    "load_of": "the one row that it made itself",
+    "load_queue": "what waits in all sessions, by an index of nothing else, on a reader",
+    "load_top": "counters of users, for capacity, on a reader",
     "purge_next": "the index of deleted sessions alone",
     "read_figures": "counts for stats, on a reader",
     "read_hosts": "the hosts that stand: one on a file",
     "read_waiting": "what waits in one session, which it found by two indexes",
     "retirable": "retention, on a reader",
+    "run_faults": "groups that it made of an index of failed runs, on a reader",
     "run_orphans": "once, when a host starts",
+    "runs_fault": "a page of an index of failed runs, on a reader",
+    "runs_live": "the runs that are live, by an index of nothing else, on a reader",
+    "runs_of_owner": "a page of one user's runs, on a reader",
     "schedule_figures": "counts for stats, by an index, on a reader",
     "search_pending": "the index of messages that can't be searched yet, a few at a time",
+    "session_facets": "the latest sessions, as many as it is told, on a reader",
     "strand_loose": "strands that wait to be freed",
     "usage_days": "pages of an index, on a reader",
+    "user_page": "a page of users, on a reader",
 }
 """What may walk a whole table or index, and when. Beside these there are the checks of `tenure doctor`."""
 

@@ -6,7 +6,7 @@ import msgspec
 
 from tenure.core.principal import Action
 from tenure.http.call import SOCKET, AnyRoute, NoBody, NoQuery, TenantRule
-from tenure.http.routes import ROUTES
+from tenure.http.routes import LISTED
 from tools.reference.markdown import code, document, table
 from tools.reference.shapes import Struct, about, fields, structs_in, within
 
@@ -36,6 +36,7 @@ REACH: dict[TenantRule, str] = {
     TenantRule.APPROVAL: "{who} who reaches the approval's session",
     TenantRule.SCHEDULE: "{who} who made the schedule or reaches its session",
     TenantRule.KEY: "{who} of the key's tenant",
+    TenantRule.SIGN_IN: "the user whose browser it is",
     TenantRule.HOST: "{who}",
     TenantRule.LIVE_RUN: "a token of the run gateway, while a run of its session is live",
 }
@@ -45,7 +46,7 @@ def page() -> str:
     """The whole page."""
     groups = [
         f"## {resource.capitalize()}\n\n" + "\n\n".join(_section(route) for route in routes)
-        for resource, routes in groupby(ROUTES, key=lambda route: route.resource)
+        for resource, routes in groupby(LISTED, key=lambda route: route.resource)
     ]
     shown = [f"### {cls.__name__}\n\n{about(cls)}\n\n{_fields(cls)}" for cls in shapes()]
     return document("HTTP", INTRO, _summary(), *groups, "## Shapes", *shown)
@@ -54,8 +55,8 @@ def page() -> str:
 def shapes() -> list[Struct]:
     """Every struct that routes take or answer, directly or within another, by name."""
     found: dict[str, Struct] = {}
-    todo = [s for route in ROUTES for s in structs_in(route.answer)]
-    todo += [route.body for route in ROUTES if route.body is not NoBody]
+    todo = [s for route in LISTED for s in structs_in(route.answer)]
+    todo += [route.body for route in LISTED if route.body is not NoBody]
     while todo:
         cls = todo.pop()
         if found.setdefault(cls.__name__, cls) is not cls:
@@ -65,7 +66,7 @@ def shapes() -> list[Struct]:
 
 
 def _summary() -> str:
-    rows = [[f"[{code(route.name)}](#{anchor(route)})", route.summary] for route in ROUTES]
+    rows = [[f"[{code(route.name)}](#{anchor(route)})", route.summary] for route in LISTED]
     return table(["route", "does"], rows)
 
 
@@ -86,7 +87,8 @@ def _section(route: AnyRoute) -> str:
 
 def _who(route: AnyRoute) -> str:
     assert route.action is not None and route.tenant_rule is not None
-    return REACH[route.tenant_rule].format(who=WHO[route.action])
+    reader = ", or whoever has a share of it" if route.shareable else ""
+    return REACH[route.tenant_rule].format(who=WHO[route.action]) + reader
 
 
 def _answers(route: AnyRoute) -> str:

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
 from enum import EnumType
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, cast, get_args, get_origin, get_type_hints
@@ -21,6 +21,7 @@ PLAIN: dict[object, str] = {
     bool: "true or false",
     NoneType: "null",
     date: "day, as `2026-11-20`",
+    datetime: "time, as `2026-11-20T20:10:00Z`",
     object: "any JSON",
     Any: "any JSON",
     msgspec.Raw: "any JSON",

@@ -15,6 +15,7 @@ SETTINGS: dict[str, str] = {
     "allowed_hosts": "Names under which clients may reach the server, besides this machine's; `*` for any.",
     "allowed_origins": "Origins of web pages that may call the server, besides its own pages.",
     "gateway_url": "Where programs elsewhere reach the run gateway, if not at the server's own address.",
+    "public_url": "Where browsers find the server, if a proxy stands in front of it. Links are made with it.",
     "insecure_bind": "Listen beyond this machine without TLS. Keys then cross the network in the clear.",
     "tls_cert": "The TLS certificate chain, as a PEM file.",
     "tls_key": "The key of that certificate, as a PEM file.",

@@ -31,6 +31,7 @@ class ChildServer:
         self._surroundings = surroundings or {}
         self._process: subprocess.Popen[str] | None = None
         self.url = ""
+        self.console = ""
 
     def start(self) -> None:
         """Start it, and wait until it answers. Raises Stop with what it said if it doesn't."""
@@ -53,7 +54,8 @@ class ChildServer:
             code = self._process.wait()
             self._process = None
             raise Stop(Exit(code) if code in list(Exit) else Exit.FAILED, log.read_text().strip())
-        self.url = msgspec.json.decode(said, type=Announcement).url
+        announced = msgspec.json.decode(said, type=Announcement)
+        self.url, self.console = announced.url, announced.console
         self._port = int(self.url.rpartition(":")[2])
 
     def stop(self) -> int:

@@ -52,6 +52,7 @@ def chat_with(home: Path, port: int) -> None:
     """Chat at this terminal with a server that runs beside it, and ends with the chat."""
     with ChildServer(home, port) as child:
         put(f"Tenure answers at {child.url}. The server ends with this chat.")
+        put(f"Open the console:  {child.console}")
         put(f'Try: "{TRY}"')
         wish = chat.Wish(session=None, last=False, agent=AGENT)
         code = chat.talk(wish, Target(child.url, None, home), as_json=False, stays=False)

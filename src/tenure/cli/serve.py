@@ -30,6 +30,7 @@ class Announcement(msgspec.Struct, frozen=True):
     home: str
     version: str
     agents: tuple[str, ...] = ()
+    console: str = ""
 
 
 @app.command()
@@ -116,16 +117,17 @@ def host_sessions(settings: Settings, *, as_json: bool, unread: Path | None = No
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     with server.listen(settings.host, settings.port) as listener:
         server.run_until_signalled(
-            settings, listener, lambda url, agents: announce(settings, url, agents, as_json=as_json)
+            settings, listener, lambda answering: announce(settings, answering, as_json=as_json)
         )
 
 
-def announce(settings: Settings, url: str, agents: tuple[str, ...], *, as_json: bool) -> None:
+def announce(settings: Settings, answering: server.Answering, *, as_json: bool) -> None:
     """Say that the server answers, where, with which agents, and what to do now."""
+    url, agents, console = answering
     # A server doesn't end because whoever started it reads no more.
     with suppress(Stop):
         if as_json:
-            print_json(Announcement(url, str(settings.home), tenure.__version__, agents))
+            print_json(Announcement(url, str(settings.home), tenure.__version__, agents, console))
             return
         put(f"Tenure {tenure.__version__} answers at {url}, at home in {settings.home}.")
         if not agents:
@@ -136,5 +138,7 @@ def announce(settings: Settings, url: str, agents: tuple[str, ...], *, as_json: 
         else:
             put(f"Agents: {', '.join(agents)}.")
             put(f"To chat, in another terminal:  tenure chat --home {settings.home}")
+        put(f"Open the console:  {console}")
+        put(f"The link works once, for 10 minutes. For another one:  tenure sign-in --home {settings.home}")
         kept = "the home" if settings.store is None else "the database"
         put(f"Ctrl-C ends the server; everything stays in {kept}.")

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import uvicorn
@@ -40,8 +41,17 @@ BACKLOG = 2_048
 STALLED_S = 60.0
 """How long a client may leave what was sent to it untaken before its connection is cut; it can resume."""
 
-Ready = Callable[[str, tuple[str, ...]], None]
-"""Told the address once the server answers there, and the agents that it hosts."""
+
+class Answering(NamedTuple):
+    """What there is to say of a server that answers: where, with which agents, and a way into its console."""
+
+    url: str
+    agents: tuple[str, ...]
+    console: str
+
+
+Ready = Callable[[Answering], None]
+"""Told once the server answers."""
 
 
 class Stopping:
@@ -183,7 +193,9 @@ async def _answer(
     url = address_of(settings, listener)
     served.host.gateway.announce(settings.gateway_url or url)
     agents = tuple(sorted(served.host.catalogue.terms()))
-    server = Hosting(_config(served.app, settings), lambda: ready(url, agents))
+    console = await served.host.signing.way_in(served.admin_key, settings.public_url or url)
+    answering = Answering(url, agents, console)
+    server = Hosting(_config(served.app, settings), lambda: ready(answering))
     ending = asyncio.create_task(_end(stopping, served, server))
     try:
         with announced(settings.home, url):

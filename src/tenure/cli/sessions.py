@@ -10,6 +10,7 @@ from tenure.cli.groups import is_for_subcommand, pair
 from tenure.cli.options import AsJson, Home, Key, Server, SessionId, connected
 from tenure.cli.outcome import Exit, Stop
 from tenure.cli.screen import print_fields, print_json, print_table, put
+from tenure.core.run import RunState
 from tenure.core.session import SessionStatus
 from tenure.core.view import SessionInfo
 
@@ -21,6 +22,10 @@ HEADINGS = ("ID", "AGENT", "STATUS", "OWNER", "EVENTS", "UPDATED", "TITLE")
 
 Agent = Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only of this agent.")]
 Status = Annotated[SessionStatus | None, typer.Option("--status", help="Only with this status.")]
+Owner = Annotated[str | None, typer.Option("--owner", metavar="USER", help="Only of this user.")]
+LastRun = Annotated[
+    RunState | None, typer.Option("--last-run", help="Only whose newest run has this status.")
+]
 Labels = Annotated[
     list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="Only with this label.")
 ]
@@ -34,7 +39,9 @@ Limit = Annotated[int, typer.Option("--limit", min=1, help="How many at most.")]
 def list_sessions(
     context: typer.Context,
     agent: Agent = None,
+    owner: Owner = None,
     status: Status = None,
+    last_run: LastRun = None,
     label: Labels = None,
     search: Search = None,
     limit: Limit = 50,
@@ -48,7 +55,10 @@ def list_sessions(
         return
     labels = dict(pair(text) for text in label or ())
     with connected(server, key, home) as client:
-        found = list(islice(client.sessions(agent=agent, status=status, labels=labels, search=search), limit))
+        every = client.sessions(
+            agent=agent, owner=owner, status=status, last_run=last_run, labels=labels, search=search
+        )
+        found = list(islice(every, limit))
     if as_json:
         for session in found:
             print_json(session)

@@ -12,8 +12,10 @@ from tenure.client.calls.events import EventCalls
 from tenure.client.calls.files import FileCalls
 from tenure.client.calls.history import HistoryCalls
 from tenure.client.calls.hosts import HostCalls
+from tenure.client.calls.operations import OperationCalls
 from tenure.client.calls.schedules import ScheduleCalls
 from tenure.client.calls.sessions import SessionCalls
+from tenure.client.calls.signing import SigningCalls
 from tenure.client.calls.state import StateCalls
 from tenure.client.calls.usage import UsageCalls
 from tenure.client.face import Awaiting, Blocking, finish
@@ -25,6 +27,7 @@ PATIENCE_S = 30.0
 
 class Calls(
     HostCalls,
+    OperationCalls,
     ApprovalCalls,
     EventCalls,
     SessionCalls,
@@ -34,6 +37,7 @@ class Calls(
     UsageCalls,
     FileCalls,
     StateCalls,
+    SigningCalls,
 ):
     """What both clients can do.
 

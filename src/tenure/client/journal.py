@@ -35,12 +35,23 @@ class Gap(msgspec.Struct, frozen=True):
     min_available: int
 
 
+class Scanned(msgspec.Struct, frozen=True):
+    """The numbers that a brief page covers, both included; none if `last` lies before `first`."""
+
+    first: int
+    last: int
+
+
 class EventPage(NamedTuple):
-    """A page of a journal, oldest first, the head it was read at, and what is missing before it."""
+    """A page of a journal, oldest first, the head it was read at, and what is missing before it.
+
+    `scanned` says what a brief page covers: read on with `after` = its last or `before` = its first.
+    """
 
     data: tuple[JournalEvent, ...]
     head_seq: int
     gap: Gap | None
+    scanned: Scanned | None = None
 
 
 class PageBody(msgspec.Struct, frozen=True):
@@ -49,6 +60,7 @@ class PageBody(msgspec.Struct, frozen=True):
     data: tuple[msgspec.Raw, ...]
     head_seq: int
     gap: Gap | None = None
+    scanned: Scanned | None = None
 
 
 class _Numbered(msgspec.Struct, frozen=True):
@@ -77,4 +89,4 @@ def journal_event(raw: str) -> JournalEvent:
 def page_of(body: PageBody) -> EventPage:
     """The page with its events decoded."""
     events = tuple(journal_event(bytes(raw).decode()) for raw in body.data)
-    return EventPage(events, body.head_seq, body.gap)
+    return EventPage(events, body.head_seq, body.gap, body.scanned)

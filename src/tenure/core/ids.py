@@ -10,6 +10,7 @@ KeyId = NewType("KeyId", str)
 
 SESSION, RUN, MESSAGE, KEY = "ses_", "run_", "msg_", "key_"
 APPROVAL, EFFECT, ARTIFACT, SCHEDULE = "apr_", "eff_", "art_", "sch_"
+SIGN_IN, SHARE = "sgn_", "shr_"
 
 _HEX = re.compile(r"[0-9a-f]{32}\Z")
 

@@ -1,5 +1,6 @@
 """Who acts, and what a role may do. Authority is a role in a tenant; no name is magic."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 import msgspec
@@ -27,13 +28,20 @@ class Action(StrEnum):
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """A user or service in a tenant, as one key presents it. `root` is the bootstrap admin of the host."""
+    """A user or service in a tenant, as one key presents it. `root` is the bootstrap admin of the host.
+
+    `sign_in` names the signed-in browser through which the key is used, if it is one. Whoever reads by a
+    share is nobody's user: `session` is the one session that exists for them, and `user` and `key_id` name
+    the share.
+    """
 
     tenant: str
     user: str
     role: Role
     key_id: str
     root: bool = False
+    sign_in: str | None = None
+    session: str | None = None
 
 
 class Author(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -65,9 +73,16 @@ def reaches(principal: Principal, tenant: str, owner: str) -> bool:
     """
     if principal.root:
         return True
-    if principal.tenant != tenant:
+    if principal.tenant != tenant or principal.session is not None:
         return False
     return principal.role in (Role.ADMIN, Role.OPERATOR) or principal.user == owner
+
+
+def reaches_session(principal: Principal, session_id: str, tenant: str, owner: str) -> bool:
+    """The same for a session. A share reaches the session that it was made for, and nothing else."""
+    if principal.session is not None:
+        return principal.session == session_id
+    return reaches(principal, tenant, owner)
 
 
 def reach(principal: Principal) -> tuple[str | None, str | None]:
@@ -104,6 +119,11 @@ def weaker(one: Role, other: Role) -> Role:
 def includes(role: Role, needed: Role) -> bool:
     """Whether `role` is at least as strong as `needed`."""
     return _ORDER.index(role) >= _ORDER.index(needed)
+
+
+def by_strength(roles: Iterable[Role]) -> tuple[Role, ...]:
+    """The different ones of these roles, the strongest first."""
+    return tuple(sorted(set(roles), key=_ORDER.index, reverse=True))
 
 
 def strongest(roles: list[Role]) -> Role | None:

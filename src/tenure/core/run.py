@@ -80,6 +80,8 @@ RUN: Machine[RunState, RunSignal] = Machine(
 
 LIVE_RUNS: tuple[RunState, ...] = RUN.live
 SLOT_STATES: tuple[RunState, ...] = (_S.RUNNING, _S.INTERRUPTING)
+FAULTS: tuple[RunState, ...] = (_S.FAILED, _S.TIMED_OUT, _S.LOST)
+"""The ends that nobody wanted."""
 
 ENDINGS: dict[RunState, RunSignal] = {
     _S.COMPLETED: _G.COMPLETE,

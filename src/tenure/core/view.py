@@ -79,6 +79,64 @@ class SessionInfo(View, frozen=True, kw_only=True):
     as_of_seq: int
 
 
+class LastRun(View, frozen=True, kw_only=True):
+    """The newest run of a session. One that is live has no `finished_at`."""
+
+    id: str
+    status: str
+    reason: str
+    finished_at: str | None
+
+
+class LastLine(View, frozen=True, kw_only=True):
+    """How the newest message of a transcript begins: at most 160 characters, on one line."""
+
+    role: str
+    text: str
+
+
+class Found(View, frozen=True, kw_only=True):
+    """Where a search found its words: in a message, or in the title if `message_id` is null.
+
+    `text` is at most 200 characters around the first hit. `marks` are the hits in it, as pairs of from and
+    to, counted in Unicode characters.
+    """
+
+    message_id: str | None
+    text: str
+    marks: tuple[tuple[int, int], ...]
+
+
+class ListedSession(SessionInfo, frozen=True, kw_only=True):
+    """A session as a list shows it: how its last run fared, what was said last, what a search found.
+
+    `last_run` is null before the first run, `last_line` before anything was said, `found` without a search.
+    """
+
+    last_run: LastRun | None
+    last_line: LastLine | None
+    found: Found | None = None
+
+
+class Facet(View, frozen=True, kw_only=True):
+    """A value that sessions have, and how many of them."""
+
+    name: str
+    count: int
+
+
+class SessionFacets(View, frozen=True, kw_only=True):
+    """What the latest 10,000 sessions within reach could be filtered by.
+
+    There are at most 50 of each, the commonest first. `labels` has the values of each name of a label.
+    """
+
+    agents: tuple[Facet, ...]
+    statuses: tuple[Facet, ...]
+    owners: tuple[Facet, ...]
+    labels: dict[str, tuple[str, ...]]
+
+
 class MessageReceipt(View, frozen=True, kw_only=True, omit_defaults=True):
     """What admission decided about a message.
 
@@ -133,6 +191,31 @@ class TranscriptPage(View, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
+class OutlineMark(View, frozen=True, kw_only=True, omit_defaults=True):
+    """A place in a journal that people look for. What was `undone` doesn't count any more.
+
+    `kind` is user or assistant (a message, where the transcript has it); run (where it began; `status` is how
+    it stands now; runs of a fork's parent aren't told); recall (`id` is the schedule that began a run); call
+    (of a tool), or approval (at its call); file, state or schedule (what a run left); compaction; undo (one
+    that can be put back); fork (`id` is the parent); or gap (the first number that wasn't retired).
+    """
+
+    seq: int
+    kind: str
+    id: str | None = None
+    name: str | None = None
+    status: str | None = None
+    undone: bool = False
+
+
+class Outline(View, frozen=True, kw_only=True):
+    """The marks of a journal, oldest first; those before `next_before` are on the next page."""
+
+    data: tuple[OutlineMark, ...]
+    head_seq: int
+    next_before: int | None
+
+
 class MessageInfo(View, frozen=True, kw_only=True):
     """One message: where it is, which run took it, how that ended.
 
@@ -169,6 +252,28 @@ class RunInfo(View, frozen=True, kw_only=True):
     queued_at: str
     started_at: str | None
     finished_at: str | None
+
+
+class ListedRun(RunInfo, frozen=True, kw_only=True):
+    """A run in a list over sessions, with the title and the owner of its session."""
+
+    session_title: str | None
+    session_owner: str
+
+
+class RunFault(View, frozen=True, kw_only=True):
+    """Runs that went wrong in the same way: how many, and the latest of them.
+
+    `status` is failed, timed_out or lost; `reason` is what all of them ended with.
+    """
+
+    agent: str
+    status: str
+    reason: str
+    count: int
+    latest_at: str
+    latest_run_id: str
+    latest_session_id: str
 
 
 class KeyInfo(View, frozen=True, kw_only=True):
@@ -226,8 +331,11 @@ class UsageDay(View, frozen=True, kw_only=True):
     tool_calls: int
 
 
-class WhoAmI(View, frozen=True, kw_only=True):
-    """The principal behind a key, and the history id of the store."""
+class WhoAmI(View, frozen=True, kw_only=True, omit_defaults=True):
+    """The principal behind a key, and the history id of the store.
+
+    Whoever has a share is told which `session` it lets them read; `user` and `key_id` name the share then.
+    """
 
     tenant: str
     user: str
@@ -235,6 +343,7 @@ class WhoAmI(View, frozen=True, kw_only=True):
     key_id: str
     root: bool
     history: str
+    session: str | None = None
 
 
 class HostInfo(View, frozen=True, kw_only=True):
@@ -261,6 +370,8 @@ class Stats(View, frozen=True, kw_only=True):
 
     `schedules` counts them by status, `recalls` the occurrences that were admitted since the host started;
     `recall_p50_ms` and `recall_p99_ms` tell how late the latest thousand were that came on time.
+    `database_bytes` and `wal_bytes` are what the database and the log before it take on the disk. Null is
+    unknown, as the log of a database server is.
     """
 
     sessions: int
@@ -282,3 +393,5 @@ class Stats(View, frozen=True, kw_only=True):
     history: str
     draining: bool
     hosts: tuple[HostInfo, ...]
+    database_bytes: int | None = None
+    wal_bytes: int | None = None

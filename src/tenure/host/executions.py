@@ -126,6 +126,11 @@ class Executions:
         self._lease = lease
 
     @property
+    def held(self) -> int:
+        """How many waiting runs have their runner kept here."""
+        return len(self._holding)
+
+    @property
     def slots(self) -> int:
         """How many of them hold a slot: all but those that wait for people."""
         return self._beginning + sum(not each.context.tools.waiting for each in self._live.values())

@@ -8,9 +8,9 @@ import msgspec
 
 from tenure.core.binding import Binding
 from tenure.core.limits import Limits
-from tenure.core.moment import SECOND, Micros, timestamp
+from tenure.core.moment import Micros
 from tenure.core.rules import Rules
-from tenure.core.view import HostInfo, Stats
+from tenure.core.view import Stats
 from tenure.errors import Code, TenureError
 from tenure.host.admission import Commands
 from tenure.host.approvals import Approvals
@@ -19,6 +19,7 @@ from tenure.host.claims import Claims
 from tenure.host.context import Attempt
 from tenure.host.executions import Executions
 from tenure.host.fanout import Fanout
+from tenure.host.figures import FiguresRoom
 from tenure.host.files import Files
 from tenure.host.front_door import FrontDoor
 from tenure.host.gateway import Gateway
@@ -30,11 +31,13 @@ from tenure.host.recalls import Recalls
 from tenure.host.recovery import Recovery
 from tenure.host.relay import Relay
 from tenure.host.retention import Retention
+from tenure.host.sampling import Sampling
 from tenure.host.scheduling import Scheduling
 from tenure.host.settlement import Settlements
+from tenure.host.signing import Signing
 from tenure.host.states import StateRoom
 from tenure.host.tasks import Tasks
-from tenure.host.telemetry import Telemetry, percentile
+from tenure.host.telemetry import Telemetry
 from tenure.host.tools import Toolbox
 from tenure.ports.clock import Clock, Ids
 from tenure.ports.files import Fetch, Folders, NoFetch
@@ -65,6 +68,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     retention_days: float | None = None
     card: HostCard = UNNAMED
     signals: Signals = Silence()
+    sampled: bool = False
+    """Whether figures are kept over time. A host whose time only a test moves keeps none unless asked."""
 
 
 class Host:
@@ -81,8 +86,6 @@ class Host:
         self.telemetry = Telemetry()
         self.draining = False
         self._drained: asyncio.Task[None] | None = None
-        self._version = parts.version
-        self._began = clock.monotonic()
         self._tasks = Tasks()
         self.fanout = Fanout(store)
         self.files = Files(
@@ -123,6 +126,17 @@ class Host:
         )
         self.histories = self._made_histories(parts)
         self.front_door = self._made_front_door(parts)
+        self.signing = Signing(store, clock, ids)
+        self._figures = self._made_figures(parts)
+        self.sampling = Sampling(
+            figures=self._figures,
+            store=store,
+            clock=clock,
+            tasks=self._tasks,
+            telemetry=self.telemetry,
+            leases=self.leases,
+        )
+        self._sampled = parts.sampled
         store.on_commit(self._committed)
 
     def _made_claims(self, parts: Parts, slots: int) -> Claims:
@@ -156,6 +170,17 @@ class Host:
             claims=self._claims,
             tasks=self._tasks,
             purge=self._tidy,
+        )
+
+    def _made_figures(self, parts: Parts) -> FiguresRoom:
+        return FiguresRoom(
+            store=parts.store,
+            clock=parts.clock,
+            telemetry=self.telemetry,
+            fanout=self.fanout,
+            leases=self.leases,
+            version=parts.version,
+            draining=lambda: self.draining,
         )
 
     def _made_front_door(self, parts: Parts) -> FrontDoor:
@@ -267,6 +292,11 @@ class Host:
         return len(self._executions)
 
     @property
+    def held(self) -> int:
+        """How many waiting runs have their runner kept in memory here."""
+        return self._executions.held
+
+    @property
     def tasks(self) -> int:
         """How many tasks the host has. An idle session has none."""
         return len(self._tasks)
@@ -305,6 +335,8 @@ class Host:
         self._recovery.open(self._claiming)
         await self.approvals.open()
         self.recalls.open()
+        if self._sampled:
+            self.sampling.open()
 
     def begin(self, lease: Lease) -> None:
         """Begin a life: take runs, and hold them under `lease`."""
@@ -348,6 +380,7 @@ class Host:
             await self.drain()
         self.approvals.close()
         self.recalls.close()
+        self.sampling.close()
         await self._tasks.stop()
         for residence in self._residences:
             await residence.close()
@@ -366,58 +399,5 @@ class Host:
         return self.leases.trouble()
 
     async def stats(self) -> Stats:
-        """Live figures."""
-        figures, commits = await self.store.figures(), self.store.commits()
-        lateness = tuple(self.telemetry.lateness)
-        return Stats(
-            sessions=figures.sessions,
-            open_sessions=figures.open_sessions,
-            live_runs=figures.live_runs,
-            queued_runs=figures.queued_runs,
-            streams=self.fanout.streams,
-            events=figures.events,
-            schedules=await self.store.schedules.figures(),
-            recalls=self.telemetry.recalls,
-            recall_p50_ms=percentile(lateness, 0.5) * 1e3,
-            recall_p99_ms=percentile(lateness, 0.99) * 1e3,
-            commits=commits.made,
-            commit_p50_ms=percentile(commits.recent, 0.5) * 1e3,
-            commit_p99_ms=percentile(commits.recent, 0.99) * 1e3,
-            loop_lag_ms=await self._lag() * 1e3,
-            uptime_s=self.clock.monotonic() - self._began,
-            version=self._version,
-            history=self.store.history,
-            draining=self.draining,
-            hosts=await self._hosts(),
-        )
-
-    async def _hosts(self) -> tuple[HostInfo, ...]:
-        """Every host there is. This one knows better how it fares itself."""
-        own = self.leases.lease
-        now = self.leases.store_now()
-        found: list[HostInfo] = []
-        for row in await self.store.hosts.all():
-            is_own = own is not None and row.incarnation == own.incarnation
-            left_s = max(0.0, (row.expires_at - now) / SECOND)
-            found.append(
-                HostInfo(
-                    id=row.incarnation,
-                    name=row.name,
-                    version=row.version,
-                    slots=row.slots,
-                    live_runs=row.live_runs,
-                    draining=row.draining or (is_own and self.draining),
-                    joined_at=timestamp(row.joined_at),
-                    renewed_at=timestamp(row.renewed_at),
-                    lease_left_s=None if self.store.alone else round(left_s, 3),
-                    answers=is_own,
-                )
-            )
-        return tuple(found)
-
-    async def _lag(self) -> float:
-        """How long the loop takes to come round, in seconds."""
-        # Not the loop's clock: uvloop's is read once a round, in whole milliseconds.
-        before = self.clock.monotonic()
-        await asyncio.sleep(0)
-        return self.clock.monotonic() - before
+        """Live figures. Raises TenureError `store_unavailable`."""
+        return await self._figures.stats()

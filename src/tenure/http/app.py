@@ -6,6 +6,7 @@ import msgspec
 from starlette.types import ASGIApp
 
 from tenure.host.host import Host
+from tenure.http.assets import Assets, read
 from tenure.http.audience import Audience
 from tenure.http.call import AnyRoute, Options, RunFace, Site, Texts
 from tenure.http.front import Front
@@ -22,15 +23,18 @@ def create_app(
     version: str,
     routes: Iterable[AnyRoute] = ROUTES,
     run_face: RunFace | None = None,
+    assets: Assets | None = None,
 ) -> ASGIApp:
     """The ASGI application of `host`. Whoever made the host starts and stops it.
 
+    `assets` are the console's files, by default those of this installation.
     Raises UndeclaredRoute if a route of the table doesn't say what protects it.
     """
     table = tuple(routes)
+    listed = tuple(route for route in table if route.listed)
     options = options or Options()
     limits = host.rules.limits
-    document = openapi(table, version)
+    document = openapi(listed, version)
     site = Site(
         host=host,
         audience=Audience(host.store, host.clock, limits, options.heartbeat_s, options.recheck_s),
@@ -38,10 +42,11 @@ def create_app(
         options=options,
         texts=Texts(
             openapi=msgspec.json.encode(document),
-            docs=docs_page(table, document),
+            docs=docs_page(listed, document),
             home=home_page((agent.name for agent in host.catalogue.agents()), version),
         ),
         tasks=set(),
         run_face=run_face,
+        assets=read() if assets is None else assets,
     )
     return Front(site, table)

@@ -93,6 +93,10 @@ class Audience:
             if not self._taken[user]:
                 del self._taken[user]
 
+    def taken(self) -> dict[tuple[str, str], int]:
+        """How many seats each user has here, by tenant and user."""
+        return dict(self._taken)
+
     def spoke(self, seat: Seat) -> None:
         """Something was sent to this seat just now."""
         seat.spoke_at = self._clock.monotonic()

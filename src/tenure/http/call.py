@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Scope
 from tenure.core.principal import Action, Principal
 from tenure.host.context import Attempt
 from tenure.host.host import Host
+from tenure.http.assets import Assets
 from tenure.http.audience import Audience
 from tenure.http.bodies import MAX_BYTES
 from tenure.http.pace import Pace
@@ -44,6 +45,8 @@ class TenantRule(StrEnum):
     """The path names a schedule by `schedule_id`; its maker, or the owner of its session, reaches it."""
     KEY = "key"
     """The path names an API key by `key_id`; its tenant decides."""
+    SIGN_IN = "sign_in"
+    """The path names a signed-in browser by `sign_in_id`; it exists for its own user alone."""
     HOST = "host"
     """It concerns the whole host."""
     LIVE_RUN = "live_run"
@@ -58,11 +61,16 @@ class NoQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The query type of a route that takes no parameters."""
 
 
+class AnyQuery(msgspec.Struct, frozen=True):
+    """The query type of a page that reads its own address: the host doesn't look at it."""
+
+
 class Options(NamedTuple):
     """What the operator sets about the HTTP face. Times are in seconds.
 
     `allowed_hosts` adds to the loopback names, with or without a port, `*` for any; `allowed_origins`
-    adds to pages that this host serves itself.
+    adds to pages that this host serves itself. `public_url` is where browsers find this host, if a proxy
+    stands between them that gives it another name.
     """
 
     allowed_hosts: tuple[str, ...] = ()
@@ -70,6 +78,7 @@ class Options(NamedTuple):
     heartbeat_s: float = 15.0
     recheck_s: float = 4.0
     key_frame_s: float = 10.0
+    public_url: str | None = None
 
 
 class Texts(NamedTuple):
@@ -89,7 +98,7 @@ class RunFace(Protocol):
 
 
 class Site(NamedTuple):
-    """What handlers work with: the host's rooms, the open streams, the rate limit, the ready texts."""
+    """What handlers work with: the host's rooms, the open streams, the rate limit, what stands ready."""
 
     host: Host
     audience: Audience
@@ -99,6 +108,7 @@ class Site(NamedTuple):
     tasks: set[asyncio.Task[None]]
     """What goes on after its request was answered."""
     run_face: RunFace | None = None
+    assets: Assets = Assets()
 
 
 @dataclass(slots=True)
@@ -151,7 +161,8 @@ class Route(msgspec.Struct, Generic[B, Q], frozen=True, kw_only=True):
     `hot` routes answer by plain ASGI; the others may use Starlette's responses. `streams` says that
     the route can answer with an event stream too. `most_bytes` is the size of the largest body; that of
     a route that `uploads` is a file, which its handler reads. `later` says that it may answer 202 too, before
-    what was asked for is done.
+    what was asked for is done. The reference and the OpenAPI document tell of it if it is `listed`.
+    Whoever has a share of a session may use the `shareable` ones, for that session.
     """
 
     method: str
@@ -170,6 +181,8 @@ class Route(msgspec.Struct, Generic[B, Q], frozen=True, kw_only=True):
     streams: bool = False
     uploads: bool = False
     most_bytes: int = MAX_BYTES
+    listed: bool = True
+    shareable: bool = False
     handler: Handler[B, Q]
 
     @property

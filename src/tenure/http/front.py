@@ -14,8 +14,8 @@ from tenure.core.principal import Action
 from tenure.errors import Code, TenureError
 from tenure.http import gates, problems
 from tenure.http.bodies import Disconnected, decode, decode_query, idempotency, read_body
-from tenure.http.call import SOCKET, AnyCall, AnyRoute, NoBody, Site, TenantRule
-from tenure.http.router import Router
+from tenure.http.call import SOCKET, AnyCall, AnyQuery, AnyRoute, NoBody, Site, TenantRule
+from tenure.http.router import Router, shown
 from tenure.http.socket import refuse
 from tenure.http.wire import send_rendered
 from tenure.ports.store import Idempotency
@@ -69,7 +69,7 @@ class Front:
             if call.route.tenant_rule is TenantRule.LIVE_RUN:
                 gates.enter_run(call, gates.bearer(call.headers))
             elif call.route.tenant_rule is not TenantRule.PUBLIC:
-                await gates.enter(call, gates.bearer(call.headers))
+                await gates.enter(call, gates.credential(call))
                 if call.route.action is not Action.READ:
                     self._site.pace.take(call.by)
             await self._read(call, receive)
@@ -80,7 +80,7 @@ class Front:
         except TenureError as error:
             await _answer_problem(outbox, error)
         except Exception:
-            log.exception("A request failed: %s %s", scope["method"], scope["path"])
+            log.exception("A request failed: %s %s", scope["method"], shown(scope["path"]))
             await _answer_problem(outbox, problems.internal())
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,9 +88,9 @@ class Front:
         try:
             await receive()  # the server's word that a socket waits to be accepted
             call = self._arrive(scope, SOCKET)
-            key = gates.bearer(call.headers)
-            if key is not None:
-                await gates.enter(call, key)
+            given = gates.credential(call)
+            if given is not None:
+                await gates.enter(call, given)
             self._read_query(call)
             answer = await call.route.handler(call)
             await answer(scope, receive, outbox.send)
@@ -99,7 +99,7 @@ class Front:
         except TenureError as error:
             await refuse(scope, send, error, accepted=outbox.begun)
         except Exception:
-            log.exception("A socket failed: %s", scope["path"])
+            log.exception("A socket failed: %s", shown(scope["path"]))
             await refuse(scope, send, problems.internal(), accepted=outbox.begun)
 
     def _arrive(self, scope: Scope, method: str) -> AnyCall:
@@ -123,6 +123,8 @@ class Front:
             call.idempotency = _idempotency(call)
 
     def _read_query(self, call: AnyCall) -> None:
+        if call.route.query is AnyQuery:
+            return
         raw: bytes = call.scope["query_string"]
         call.query = decode_query(_pairs(raw), call.route.query)
 

@@ -7,18 +7,30 @@ first frame. They only read and refuse: a gate never changes anything.
 import hashlib
 from typing import NamedTuple, assert_never
 
-from tenure.core.ids import APPROVAL, KEY, RUN, SCHEDULE, SESSION, well_formed
-from tenure.core.principal import Action, Principal, may, reaches
+from tenure.core.ids import APPROVAL, KEY, RUN, SCHEDULE, SESSION, SIGN_IN, well_formed
+from tenure.core.principal import Action, Principal, may, reaches, reaches_session
 from tenure.errors import Code, TenureError
 from tenure.host.host import Host
 from tenure.http.bodies import too_large
 from tenure.http.call import AnyCall, AnyRoute, Options, TenantRule
+from tenure.http.cookies import check_own_page, cookie_of, origin_of
 from tenure.ports.store import Ground
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 MAX_KEY = 1_000
 
 Pairs = list[tuple[bytes, bytes]]
+
+
+class Credential(NamedTuple):
+    """The secret that a request came with: of a key or a share, or of the cookie that a browser keeps."""
+
+    secret: bytes
+    is_cookie: bool = False
+
+    def __repr__(self) -> str:
+        """Without the secret: what is printed ends up in logs."""
+        return f"Credential(secret=…, is_cookie={self.is_cookie})"
 
 
 class Trust(NamedTuple):
@@ -31,7 +43,8 @@ class Trust(NamedTuple):
     def of(cls, options: Options) -> "Trust":
         """The allow-lists that the operator set, with the loopback names."""
         hosts = frozenset(name.lower() for name in (*LOOPBACK, *options.allowed_hosts))
-        return cls(hosts, frozenset(o.lower().rstrip("/") for o in options.allowed_origins))
+        own = (origin_of(options.public_url),) if options.public_url else ()
+        return cls(hosts, frozenset((*(o.lower().rstrip("/") for o in options.allowed_origins), *own)))
 
 
 def check_host(trust: Trust, pairs: Pairs) -> str:
@@ -86,12 +99,30 @@ def bearer(headers: dict[bytes, bytes]) -> bytes | None:
     return key.strip()
 
 
-async def enter(call: AnyCall, key: bytes | None) -> None:
+def credential(call: AnyCall) -> Credential | None:
+    """What the request says it may come in by: a key, else the cookie of a signed-in browser.
+
+    Raises TenureError `bad_origin` where the cookie was sent for a page that isn't this host's.
+    """
+    key = bearer(call.headers)
+    if key is not None:
+        return Credential(key)
+    cookie = cookie_of(call)
+    if cookie is None:
+        return None
+    check_own_page(call, needs_origin=call.scope.get("method") not in ("GET", "HEAD"))
+    return Credential(cookie, is_cookie=True)
+
+
+async def enter(call: AnyCall, given: Credential | None) -> None:
     """Authentication, role and tenant for one call. Raises `unauthenticated`, `forbidden` or `not_found`."""
-    if key is None:
+    if given is None:
         raise _no_key("The request has no key.")
-    call.principal = await authenticate(call.site.host, key)
-    call.key = key
+    by = await authenticate(call.site.host, given.secret)
+    if (by.sign_in is not None) != given.is_cookie:
+        raise key_is_unknown()  # neither may a cookie be sent as a key, nor a key or a share as a cookie
+    call.principal = by
+    call.key = given.secret
     check_role(call.route, call.principal)
     call.ground = await find_ground(call.site.host, call.route.tenant_rule, call.path, call.principal)
 
@@ -113,8 +144,13 @@ async def authenticate(host: Host, key: bytes) -> Principal:
     """Who presents this key. The look-up is by its hash, so its time tells nothing about other keys."""
     by = await host.store.principal(hash_of(key), host.clock.now()) if 0 < len(key) <= MAX_KEY else None
     if by is None:
-        raise _no_key("The key isn't known here, or it was revoked or has expired.")
+        raise key_is_unknown()
     return by
+
+
+def key_is_unknown() -> TenureError:
+    """The one answer for a key, a sign-in or a share that is worth nothing here, whatever the reason."""
+    return _no_key("The key isn't known here, or it was revoked or has expired.")
 
 
 def hash_of(key: bytes) -> bytes:
@@ -125,6 +161,12 @@ def hash_of(key: bytes) -> bytes:
 def check_role(route: AnyRoute, by: Principal) -> None:
     """Raises TenureError `forbidden` if the principal's role doesn't have the route's action."""
     check_action(route.action, by, f"{route.method} {route.path}")
+    if by.session is not None and not route.shareable:
+        raise TenureError(
+            Code.FORBIDDEN,
+            "A share lets you read one session: itself, its transcript and its journal. For more, use a key.",
+            role=by.role,
+        )
 
 
 def check_action(action: Action | None, by: Principal, what: str) -> None:
@@ -155,6 +197,8 @@ async def find_ground(
             return await _schedule(host, path["schedule_id"], by)
         case TenantRule.KEY:
             return await _key(host, path["key_id"], by)
+        case TenantRule.SIGN_IN:
+            return await _sign_in(host, path["sign_in_id"], by)
         case _:
             assert_never(rule)
 
@@ -168,7 +212,7 @@ def not_found(noun: str, name: str) -> TenureError:
 
 async def _session(host: Host, session_id: str, by: Principal) -> Ground:
     ground = await host.store.ground(session_id) if well_formed(SESSION, session_id) else None
-    if ground is None or not reaches(by, ground.tenant, ground.owner):
+    if ground is None or not reaches_session(by, session_id, ground.tenant, ground.owner):
         raise not_found("session", session_id)
     return ground
 
@@ -199,6 +243,12 @@ async def _key(host: Host, key_id: str, by: Principal) -> None:
     found = await host.store.key(key_id) if well_formed(KEY, key_id) else None
     if found is None or not reaches(by, found.tenant, found.user):
         raise not_found("key", key_id)
+
+
+async def _sign_in(host: Host, sign_in_id: str, by: Principal) -> None:
+    whose = await host.store.sign_ins.whose(sign_in_id) if well_formed(SIGN_IN, sign_in_id) else None
+    if whose != (by.tenant, by.user):
+        raise not_found("sign-in", sign_in_id)
 
 
 def _without_port(host: str) -> str:

@@ -1,9 +1,5 @@
 """API keys and who is behind one. A secret is answered once and never stored."""
 
-import base64
-import hashlib
-import hmac
-
 import msgspec
 from starlette.types import ASGIApp
 
@@ -12,10 +8,11 @@ from tenure.core.moment import Micros, micros
 from tenure.core.principal import DEFAULT_TENANT, Principal
 from tenure.core.view import KeyInfo, NewKey, View, WhoAmI
 from tenure.errors import Code, TenureError
+from tenure.host.host import Host
 from tenure.http.call import Call, NoBody, NoQuery
 from tenure.http.lists import PageQuery
+from tenure.http.secrets import bound, secret_for
 from tenure.http.wire import empty_response, json_response
-from tenure.ports.store import Idempotency
 
 PREFIX = "tnr_"
 
@@ -29,16 +26,19 @@ class KeyPage(View, frozen=True, kw_only=True):
 
 async def whoami(call: Call[NoBody, NoQuery]) -> ASGIApp:
     """The principal behind the key, and the history id of the store."""
-    by = call.by
-    return json_response(
-        WhoAmI(
-            tenant=by.tenant,
-            user=by.user,
-            role=by.role,
-            key_id=by.key_id,
-            root=by.root,
-            history=call.site.host.store.history,
-        )
+    return json_response(who_is(call.site.host, call.by))
+
+
+def who_is(host: Host, by: Principal) -> WhoAmI:
+    """What a principal is told of itself."""
+    return WhoAmI(
+        tenant=by.tenant if by.session is None else "",
+        user=by.user,
+        role=by.role,
+        key_id=by.key_id,
+        root=by.root,
+        history=host.store.history,
+        session=by.session,
     )
 
 
@@ -46,8 +46,8 @@ async def create_key(call: Call[CreateKey, NoQuery]) -> ASGIApp:
     """Make a key. The answer is the only place where its secret appears."""
     ask = _in_tenant(call.body, call.by)
     _check_expiry(ask, call.site.host.clock.now())
-    secret = PREFIX + _secret(call)
-    made = await call.site.host.commands.create_key(call.by, ask, _idempotency(call), secret)
+    secret = PREFIX + secret_for(call, b"tenure-key")
+    made = await call.site.host.commands.create_key(call.by, ask, bound(call), secret)
     answer = NewKey(**msgspec.structs.asdict(made.value), key=secret)
     return json_response(answer, 201, replayed=made.replayed)
 
@@ -96,19 +96,3 @@ def _check_expiry(ask: CreateKey, now: Micros) -> None:
             field="expires_at",
             value=ask.expires_at[:100],
         )
-
-
-def _secret(call: Call[CreateKey, NoQuery]) -> str:
-    """A fresh secret, or under an idempotency key one that only the same key can get again."""
-    if call.idempotency is None:
-        return call.site.host.ids.secret()
-    drawn = hmac.new(call.key, b"tenure-key:" + call.idempotency.key.encode(), hashlib.sha256)
-    return base64.urlsafe_b64encode(drawn.digest()).rstrip(b"=").decode()
-
-
-def _idempotency(call: Call[CreateKey, NoQuery]) -> Idempotency | None:
-    """The request stands for the caller's own key too, since the secret is drawn from it."""
-    if call.idempotency is None:
-        return None
-    key, digest = call.idempotency
-    return Idempotency(key, hashlib.sha256(f"{digest} {call.by.key_id}".encode()).hexdigest())

@@ -50,6 +50,12 @@ class Figures(Collector):
             ("draining", "1 while the host goes out of service.", int(stats.draining)),
         ):
             yield GaugeMetricFamily(f"tenure_{name}", text, value)
+        for name, text, size in (
+            ("database_bytes", "What the database takes on its disk.", stats.database_bytes),
+            ("wal_bytes", "What the log before the database takes on its disk.", stats.wal_bytes),
+        ):
+            if size is not None:
+                yield GaugeMetricFamily(f"tenure_{name}", text, size)
         hosts = GaugeMetricFamily("tenure_hosts", "Hosts that stand, by what they do.", labels=["state"])
         draining = sum(host.draining for host in stats.hosts)
         hosts.add_metric(["draining"], draining)

@@ -59,6 +59,9 @@ PATH_PATTERNS = {
     "approval_id": "^apr_[0-9a-f]{32}$",
     "file_id": "^art_[0-9a-f]{32}$",
     "schedule_id": "^sch_[0-9a-f]{32}$",
+    "sign_in_id": "^sgn_[0-9a-f]{32}$",
+    "share_id": "^shr_[0-9a-f]{32}$",
+    "token": "^[0-9A-Za-z_-]{1,200}$",
     "seq": "^[0-9]{1,18}$",
     "scope": "^(conversation|actor|subject|runner)$",
     "key": "^[^\\x00-\\x1f\\x7f-\\x9f]{1,200}$",
@@ -199,7 +202,8 @@ def _inline(schema: Json, schemas: Json) -> Json:
 
 
 def _headers(route: AnyRoute) -> Iterator[Json]:
-    if route.method in ("POST", "PUT") and route.tenant_rule is not TenantRule.LIVE_RUN:
+    # Without a key there is nobody whose requests could be told apart.
+    if route.method in ("POST", "PUT") and route.tenant_rule not in (TenantRule.LIVE_RUN, TenantRule.PUBLIC):
         yield {"$ref": "#/components/parameters/IdempotencyKey"}
     if route.streams:
         yield {"$ref": "#/components/parameters/LastEventId"}

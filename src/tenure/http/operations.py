@@ -5,13 +5,16 @@ import asyncio
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from tenure.core.audit import Deed, Subject
 from tenure.core.command import Drain
+from tenure.core.principal import Principal
 from tenure.core.view import Stats, View
 from tenure.errors import Code, TenureError
 from tenure.host.host import Host
 from tenure.http.call import Call, NoBody, NoQuery
 from tenure.http.metrics import CONTENT_TYPE, exposition
 from tenure.http.wire import NO_STORE, json_response
+from tenure.ports.store import Stamp
 
 
 class Health(View, frozen=True, kw_only=True):
@@ -68,8 +71,22 @@ async def stats(call: Call[NoBody, NoQuery]) -> ASGIApp:
 async def drain(call: Call[Drain, NoQuery]) -> ASGIApp:
     """Take the host out of service. Runs come to their next safe point; streams end with `draining`."""
     host, tasks = call.site.host, call.site.tasks
+    begun = not host.draining
     task = asyncio.create_task(host.drain())
     tasks.add(task)
     task.add_done_callback(tasks.discard)
     await asyncio.sleep(0)  # lets it begin, so that the host already says that it drains
+    if begun:
+        await _note_drain(host, call.by)
     return json_response(Draining(draining=host.draining), 202)
+
+
+async def _note_drain(host: Host, by: Principal) -> None:
+    """Tell the audit log. A store that takes nothing now stops no drain."""
+    lease = host.leases.lease
+    subject = Subject("host", "" if lease is None else str(lease.incarnation), "")
+    try:
+        await host.store.operations.record(Stamp(host.clock.now(), by), Deed.HOST_DRAINED, subject)
+    except TenureError as error:
+        if error.code not in (Code.STORE_UNAVAILABLE, Code.STORE_FULL):
+            raise

@@ -30,6 +30,13 @@ class Pace:
         if len(self._buckets) > FORGET_ABOVE:
             self._forget(now, self._most)
 
+    def taken(self) -> dict[tuple[str, str], int]:
+        """How many commands of their minute users have given, by tenant and user."""
+        if self._most is None:
+            return {}
+        now, most = self._clock.monotonic(), self._most
+        return {who: math.ceil(most - self._left(who, now, most)) for who in self._buckets}
+
     def _left(self, who: tuple[str, str], now: float, most: int) -> float:
         left, then = self._buckets.get(who, (float(most), now))
         return min(float(most), left + (now - then) * most / MINUTE)

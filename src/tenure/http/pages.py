@@ -59,6 +59,11 @@ async def home(call: Call[NoBody, NoQuery]) -> ASGIApp:
     return _html(call.site.texts.home)
 
 
+def ask_first(what: str, go_on: str) -> Response:
+    """A page that does nothing until whoever sees it goes on by hand, to the very address that it has."""
+    return _html(_page("Tenure", f'<h1>{escape(what)}</h1><p><a href="">{escape(go_on)}</a></p>'))
+
+
 async def docs(call: Call[NoBody, NoQuery]) -> ASGIApp:
     """The reference."""
     return _html(call.site.texts.docs)
@@ -80,7 +85,7 @@ def _html(page: bytes) -> Response:
 
 
 def home_page(agents: Iterable[str], version: str) -> bytes:
-    """What a person sees who opens the address in a browser."""
+    """What a person sees at the console's addresses where the console isn't installed."""
     names = sorted(agents)
     listed = ", ".join(f"<code>{escape(name)}</code>" for name in names) or "none yet"
     first = escape(names[0]) if names else "NAME"
@@ -90,6 +95,11 @@ def home_page(agents: Iterable[str], version: str) -> bytes:
 <p>This is a Tenure host, version {escape(version)}: a durable home for agent sessions. Whatever an
 agent says here is kept in a journal that any screen can follow, leave and pick up again.</p>
 <p>Agents on this host: {listed}.</p>
+<h2>The console</h2>
+<p>It isn't part of this installation: its pages have to be built, and here they weren't. In a clone,
+build them with Node.js 20.19 or newer, and start the host again. Whoever installs the package has them.</p>
+<pre>./dev console</pre>
+<p>Everything else works without it.</p>
 <h2>Talk to an agent</h2>
 <pre>tenure chat --agent {first}</pre>
 <p>On the machine that runs this host, the command finds its address and key by itself. Elsewhere,

@@ -105,6 +105,7 @@ def render(error: TenureError) -> Rendered:
         (b"content-type", PROBLEM.encode()),
         (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
         *_headers_of(error),
     ]
     return Rendered(KINDS[error.code].status, headers, body)

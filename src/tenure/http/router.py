@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from starlette.routing import compile_path
 
+from tenure.core.signing import SHARE_PATH, SIGN_IN_PATH
 from tenure.errors import Code, TenureError
 from tenure.http.call import SOCKET, AnyRoute, TenantRule
 
@@ -15,12 +16,25 @@ NEEDS: dict[TenantRule, str] = {
     TenantRule.RUN: "run_id",
     TenantRule.KEY: "key_id",
     TenantRule.SCHEDULE: "schedule_id",
+    TenantRule.SIGN_IN: "sign_in_id",
 }
 """The path parameter that each rule judges by; a path with one of these must have its rule."""
 
 
 REST = "{key}"
 """The one path parameter that may hold slashes: the server has decoded a `%2F` by now. It stands last."""
+
+
+WHO = "GET /v1/whoami"
+"""What tells the reader of a share which session it is; all else that may be shared is about that session."""
+
+
+def shown(path: str) -> str:
+    """A path as logs and errors name it: cut short, and without the secret that it may hold."""
+    for beginning in (SIGN_IN_PATH, SHARE_PATH):
+        if path.startswith(beginning):
+            return f"{beginning}…"
+    return path[:200]
 
 
 class UndeclaredRoute(Exception):
@@ -61,7 +75,7 @@ class Router:
             known.append("HEAD")
         allow = ", ".join(known)
         raise TenureError(
-            Code.METHOD_NOT_ALLOWED, f"{path[:200]} doesn't know {method}. It takes {allow}.", allow=allow
+            Code.METHOD_NOT_ALLOWED, f"{shown(path)} doesn't know {method}. It takes {allow}.", allow=allow
         )
 
     def _look(self, path: str) -> tuple[dict[str, AnyRoute], dict[str, str]]:
@@ -95,6 +109,11 @@ def _check(route: AnyRoute) -> None:
         raise UndeclaredRoute(
             f"Route {route.name} doesn't declare {' and '.join(lacks)}. Say it in the route table."
         )
+    of_a_session = (route.method, route.tenant_rule) == ("GET", TenantRule.SESSION)
+    if route.shareable and not of_a_session and route.name != WHO:
+        raise UndeclaredRoute(
+            f"Route {route.name} is shareable, and a share only reads one session. Take the word away."
+        )
     for rule, part in NEEDS.items():
         if ("{" + part + "}" in route.path) != (route.tenant_rule is rule):
             raise UndeclaredRoute(
@@ -104,8 +123,10 @@ def _check(route: AnyRoute) -> None:
 
 
 def _no_path(path: str) -> TenureError:
-    return TenureError(Code.NOT_FOUND, f"Nothing lives at {path[:200]}. /docs lists every path of this host.")
+    return TenureError(
+        Code.NOT_FOUND, f"Nothing lives at {shown(path)}. /docs lists every path of this host."
+    )
 
 
 def _no_http(path: str) -> TenureError:
-    return TenureError(Code.BAD_REQUEST, f"{path[:200]} is a WebSocket. Open it with a WebSocket client.")
+    return TenureError(Code.BAD_REQUEST, f"{shown(path)} is a WebSocket. Open it with a WebSocket client.")

@@ -9,12 +9,14 @@ from starlette.types import ASGIApp
 from tenure.core.command import CloseSession, OpenSession, ReopenSession, UpdateSession
 from tenure.core.content import storable
 from tenure.core.principal import reach
+from tenure.core.run import RunState
 from tenure.core.session import SessionStatus
-from tenure.core.view import SessionInfo, View
+from tenure.core.view import ListedSession, View
 from tenure.errors import Code, TenureError
 from tenure.http.call import Call, NoBody, NoQuery
 from tenure.http.gates import not_found
 from tenure.http.lists import Limit
+from tenure.http.shares import as_shared
 from tenure.http.wire import empty_response, json_response
 from tenure.ports.store import SessionFilter
 
@@ -22,7 +24,7 @@ from tenure.ports.store import SessionFilter
 class SessionPage(View, frozen=True, kw_only=True):
     """A page of sessions, the latest first."""
 
-    data: tuple[SessionInfo, ...]
+    data: tuple[ListedSession, ...]
     next_cursor: str | None
 
 
@@ -31,13 +33,16 @@ class SessionsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     A colon in the name of a label is written `%3A` and a per cent sign `%25`, before the whole is made a
     part of the address. `q` is found in titles and messages: all words, phrases in quotes, and the last
-    word may be a beginning.
+    word may be a beginning. `last_run` is the status of a session's newest run, whether live or over.
+    Whoever reaches only their own sessions gets none with another `owner`.
     """
 
     limit: Limit = 100
     cursor: str | None = None
     agent: str | None = None
+    owner: str | None = None
     status: SessionStatus | None = None
+    last_run: RunState | None = None
     label: tuple[str, ...] = ()
     q: Annotated[str, msgspec.Meta(max_length=1_000)] | None = None
 
@@ -51,10 +56,15 @@ async def open_session(call: Call[OpenSession, NoQuery]) -> ASGIApp:
 async def list_sessions(call: Call[NoBody, SessionsQuery]) -> ASGIApp:
     """The sessions that the caller reaches."""
     query = call.query
+    tenant, own = reach(call.by)
+    if own is not None and query.owner not in (None, own):
+        return json_response(SessionPage(data=(), next_cursor=None))
     which = SessionFilter(
-        *reach(call.by),
+        tenant,
+        own or query.owner,
         agent=query.agent,
         status=query.status,
+        last_run=query.last_run,
         labels=tuple(_label(text) for text in query.label),
         words=query.q if query.q is not None and query.q.strip() else None,
     )
@@ -62,12 +72,17 @@ async def list_sessions(call: Call[NoBody, SessionsQuery]) -> ASGIApp:
     return json_response(SessionPage(data=tuple(page.data), next_cursor=page.next_cursor))
 
 
+async def read_facets(call: Call[NoBody, NoQuery]) -> ASGIApp:
+    """What the sessions that the caller reaches could be filtered by."""
+    return json_response(await call.site.host.store.overviews.facets(*reach(call.by)))
+
+
 async def read_session(call: Call[NoBody, NoQuery]) -> ASGIApp:
     """One session, with its head and what it has spent."""
     found = await call.site.host.store.session(call.session_id)
     if found is None:
         raise not_found("session", call.session_id)
-    return json_response(found)
+    return json_response(found if call.by.session is None else as_shared(found))
 
 
 async def update_session(call: Call[UpdateSession, NoQuery]) -> ASGIApp:

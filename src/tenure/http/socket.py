@@ -164,7 +164,8 @@ class Socket(NamedTuple):
         accepted = call.principal is None
         if accepted:
             await send(ACCEPT)
-            await gates.enter(call, await _key_frame(receive, call.site.options.key_frame_s))
+            key = await _key_frame(receive, call.site.options.key_frame_s)
+            await gates.enter(call, gates.Credential(key))
         after = cursor_of(call, call.query.after, call.query.history) or 0
         with call.site.audience.seat(call.by, gates.hash_of(call.key)) as seat:
             async with following(call, seat, after, send) as reader:

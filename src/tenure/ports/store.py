@@ -33,6 +33,7 @@ from tenure.core.steering import SteeringMessage
 from tenure.core.view import (
     InterruptReceipt,
     KeyInfo,
+    ListedSession,
     MessageInfo,
     MessageReceipt,
     RunInfo,
@@ -50,7 +51,10 @@ from tenure.ports.files import FileActs
 from tenure.ports.history import HistoryActs
 from tenure.ports.hosts import UNNAMED, HostActs, HostCard
 from tenure.ports.limits import LimitActs
+from tenure.ports.operations import OperationActs
+from tenure.ports.overviews import Overviews
 from tenure.ports.schedules import ScheduleActs
+from tenure.ports.signing import ShareActs, SignInActs
 from tenure.ports.states import States
 
 
@@ -155,6 +159,7 @@ class SessionFilter(NamedTuple):
     """Which sessions a list shows; None means any. `tenant` None is every tenant.
 
     `words` is what a person typed into a search box: all of it must stand in the title or in one message.
+    `last_run` is the status of the newest run.
     """
 
     tenant: str | None
@@ -163,6 +168,7 @@ class SessionFilter(NamedTuple):
     status: str | None = None
     labels: tuple[tuple[str, str], ...] = ()
     words: str | None = None
+    last_run: str | None = None
 
 
 class Figures(NamedTuple):
@@ -211,6 +217,14 @@ class Store(Protocol):
     def schedules(self) -> ScheduleActs: ...
     @property
     def hosts(self) -> HostActs: ...
+    @property
+    def sign_ins(self) -> SignInActs: ...
+    @property
+    def shares(self) -> ShareActs: ...
+    @property
+    def operations(self) -> OperationActs: ...
+    @property
+    def overviews(self) -> Overviews: ...
 
     @property
     def alone(self) -> bool:
@@ -305,7 +319,10 @@ class Store(Protocol):
         """
         ...
 
-    async def principal(self, secret_hash: bytes, at: Micros) -> Principal | None: ...
+    async def principal(self, secret_hash: bytes, at: Micros) -> Principal | None:
+        """Who presents the secret of a key, of a sign-in or of a share that is alive at `at`."""
+        ...
+
     async def key(self, key_id: str) -> KeyInfo | None: ...
     async def session(self, session_id: str) -> SessionInfo | None: ...
     async def run(self, run_id: str) -> RunInfo | None: ...
@@ -317,7 +334,7 @@ class Store(Protocol):
     async def page_back(self, session_id: str, before: int, limit: int) -> JournalPage: ...
     async def transcript(self, session_id: str, cursor: str | None, limit: int) -> TranscriptPage: ...
     async def message(self, session_id: str, message_id: str) -> MessageInfo | None: ...
-    async def sessions(self, which: SessionFilter, cursor: str | None, limit: int) -> Page[SessionInfo]: ...
+    async def sessions(self, which: SessionFilter, cursor: str | None, limit: int) -> Page[ListedSession]: ...
     async def runs(self, session_id: str, cursor: str | None, limit: int) -> Page[RunInfo]: ...
     async def keys(self, tenant: str | None, cursor: str | None, limit: int) -> Page[KeyInfo]: ...
     async def figures(self) -> Figures: ...

@@ -53,9 +53,11 @@ MOVED = (
     Table("schedule", ("no",)),
     Table("schedule_quota", ("tenant", "owner")),
     Table("occurrence", ("no",)),
+    Table("share", ("no",)),
+    Table("audit", ("no",)),
     Table("past_host", ("incarnation",)),
 )
-"""Everything that outlives a move. The index of words is made anew, and lives of hosts end."""
+"""Everything that outlives a move. Lives of hosts end, browsers sign in anew, the index is made anew."""
 
 NUMBERED = {
     "host": "incarnation",

@@ -1,10 +1,11 @@
 """Questions about what is said in a session, its runs and its journal."""
 
 from collections.abc import AsyncGenerator
+from datetime import datetime
 
 import msgspec
 
-from tenure.client.calls.asking import Asking, get, path_to, post
+from tenure.client.calls.asking import Asking, Listed, get, path_to, post
 from tenure.client.face import many, once
 from tenure.client.journal import EventPage, Gap, JournalEvent, PageBody, journal_event, page_of
 from tenure.client.line import Until
@@ -21,8 +22,11 @@ from tenure.core.content import Content
 from tenure.core.message import BusyPolicy
 from tenure.core.view import (
     InterruptReceipt,
+    ListedRun,
     MessageInfo,
     MessageReceipt,
+    Outline,
+    RunFault,
     RunInfo,
     TranscriptPage,
 )
@@ -139,6 +143,41 @@ class ConversationCalls(Asking):
         """Every run of a session, the latest first."""
         return self._pages(RunInfo, "sessions", session_id, "runs")
 
+    @many
+    def latest_runs(
+        self,
+        *,
+        agent: str | None = None,
+        owner: str | None = None,
+        status: str | None = None,
+        since: datetime | None = None,
+        older_than_s: float | None = None,
+    ) -> AsyncGenerator[ListedRun, None]:
+        """Every run of all sessions that the caller reaches, the latest first; all conditions must hold.
+
+        Those of `since` were admitted then or later. With `older_than_s` they are live, and were begun, or
+        wait, since so many seconds or longer. An instant without a time zone is one of the local clock.
+        """
+        which = [
+            ("agent", agent),
+            ("owner", owner),
+            ("status", status),
+            ("since", _instant(since)),
+            ("older_than_s", None if older_than_s is None else str(older_than_s)),
+        ]
+        wanted = [(name, value) for name, value in which if value is not None]
+        return self._pages(ListedRun, "runs", query=wanted)
+
+    @once
+    async def run_faults(self, *, since: datetime | None = None) -> tuple[RunFault, ...]:
+        """Runs that went wrong since then, or in the last day, put together by agent, status and reason.
+
+        The latest come first. An instant without a time zone is one of the local clock.
+        """
+        at = _instant(since)
+        query = [] if at is None else [("since", at)]
+        return (await self._line.ask(get("runs", "faults", query=query), Listed[RunFault])).data
+
     @once
     async def run(self, run_id: str) -> RunInfo:
         """One run with its attempts, grant, usage and timings."""
@@ -162,12 +201,24 @@ class ConversationCalls(Asking):
         after: int | None = None,
         before: int | None = None,
         limit: int = 100,
+        brief: bool = False,
     ) -> EventPage:
-        """A page of the journal: what comes after a number or, backwards, what comes before one."""
+        """A page of the journal: what comes after a number or, backwards, what comes before one.
+
+        A brief one leaves out the pieces of messages and reasoning that stand whole in the journal, but for
+        the first piece of each message. It may hold few events, or none, and lead on: see `scanned`.
+        """
         places = [("after", after), ("before", before), ("limit", limit)]
         query = [(name, str(value)) for name, value in places if value is not None]
+        query += [("brief", "true")] if brief else []
         body = await self._line.ask(get("sessions", session_id, "events", query=query), PageBody)
         return page_of(body)
+
+    @once
+    async def outline(self, session_id: str, *, before: int | None = None, limit: int = 1_000) -> Outline:
+        """What people look for in a journal, oldest first: the last marks before a number, or of all."""
+        query = [("limit", str(limit)), *([] if before is None else [("before", str(before))])]
+        return await self._line.ask(get("sessions", session_id, "outline", query=query), Outline)
 
     @once
     async def event(self, session_id: str, seq: int) -> JournalEvent:
@@ -193,3 +244,8 @@ class ConversationCalls(Asking):
         """
         path = path_to("sessions", session_id, "events")
         return self._line.follow(path, after, history, until)
+
+
+def _instant(at: datetime | None) -> str | None:
+    """An instant as it is asked for."""
+    return None if at is None else at.astimezone().isoformat()

@@ -15,6 +15,8 @@ from tenure.core.command import (
     UpdateSession,
 )
 from tenure.core.view import (
+    ListedSession,
+    SessionFacets,
     SessionInfo,
 )
 
@@ -41,19 +43,32 @@ class SessionCalls(Asking):
         self,
         *,
         agent: str | None = None,
+        owner: str | None = None,
         status: str | None = None,
+        last_run: str | None = None,
         labels: Mapping[str, str] | None = None,
         search: str | None = None,
-    ) -> AsyncGenerator[SessionInfo, None]:
+    ) -> AsyncGenerator[ListedSession, None]:
         """Every session that the caller reaches, the latest first; all conditions must hold.
 
         `search` is found in titles and messages: all words, phrases in quotes, and the last word may be a
-        beginning.
+        beginning. `last_run` is the status of a session's newest run, such as `failed`.
         """
-        which = [("agent", agent), ("status", status), ("q", search)]
+        which = [
+            ("agent", agent),
+            ("owner", owner),
+            ("status", status),
+            ("last_run", last_run),
+            ("q", search),
+        ]
         wanted = [(name, value) for name, value in which if value is not None]
         wanted += [("label", f"{_name(name)}:{value}") for name, value in (labels or {}).items()]
-        return self._pages(SessionInfo, "sessions", query=wanted)
+        return self._pages(ListedSession, "sessions", query=wanted)
+
+    @once
+    async def session_facets(self) -> SessionFacets:
+        """What the caller's sessions could be filtered by: agents, statuses, owners, labels."""
+        return await self._line.ask(get("sessions", "facets"), SessionFacets)
 
     @once
     async def session(self, session_id: str) -> SessionInfo:

@@ -10,13 +10,14 @@ from tenure.core.view import (
     InterruptReceipt,
     MessageInfo,
     MessageReceipt,
+    Outline,
     RunInfo,
     TranscriptPage,
 )
 from tenure.http import events, messages, runs, socket
 from tenure.http.call import SOCKET, AnyRoute, NoBody, NoQuery, Route
 from tenure.http.lists import PageQuery
-from tenure.http.table.words import READ, RUN, SESSION, WRITE
+from tenure.http.table.words import OWN, READ, RUN, SESSION, WRITE
 
 CONVERSATION_ROUTES: tuple[AnyRoute, ...] = (
     Route(
@@ -44,6 +45,7 @@ CONVERSATION_ROUTES: tuple[AnyRoute, ...] = (
         query=PageQuery,
         body=NoBody,
         answer=TranscriptPage,
+        shareable=True,
         handler=messages.read_transcript,
     ),
     Route(
@@ -94,6 +96,7 @@ CONVERSATION_ROUTES: tuple[AnyRoute, ...] = (
         answer=events.EventPage,
         hot=True,
         streams=True,
+        shareable=True,
         handler=events.read_events,
     ),
     Route(
@@ -106,7 +109,21 @@ CONVERSATION_ROUTES: tuple[AnyRoute, ...] = (
         query=NoQuery,
         body=NoBody,
         answer=events.Envelope,
+        shareable=True,
         handler=events.read_event,
+    ),
+    Route(
+        method="GET",
+        path="/v1/sessions/{session_id}/outline",
+        summary="Where messages, runs, calls and the like stand in the journal.",
+        resource="event",
+        action=READ,
+        tenant_rule=SESSION,
+        query=events.OutlineQuery,
+        body=NoBody,
+        answer=Outline,
+        shareable=True,
+        handler=events.read_outline,
     ),
     Route(
         method=SOCKET,
@@ -144,6 +161,30 @@ CONVERSATION_ROUTES: tuple[AnyRoute, ...] = (
         body=NoBody,
         answer=runs.RunPage,
         handler=runs.list_runs,
+    ),
+    Route(
+        method="GET",
+        path="/v1/runs",
+        summary="The runs of all sessions within reach of the key.",
+        resource="run",
+        action=READ,
+        tenant_rule=OWN,
+        query=runs.RunsQuery,
+        body=NoBody,
+        answer=runs.ListedRunPage,
+        handler=runs.list_latest,
+    ),
+    Route(
+        method="GET",
+        path="/v1/runs/faults",
+        summary="What went wrong lately, put together by agent, status and reason.",
+        resource="run",
+        action=READ,
+        tenant_rule=OWN,
+        query=runs.FaultsQuery,
+        body=NoBody,
+        answer=runs.RunFaults,
+        handler=runs.list_faults,
     ),
     Route(
         method="GET",

@@ -15,18 +15,6 @@ from tenure.http.table.words import DRAIN, HOST, PUBLIC, READ
 HOST_ROUTES: tuple[AnyRoute, ...] = (
     Route(
         method="GET",
-        path="/",
-        summary="What runs here, and how to begin.",
-        resource="page",
-        action=READ,
-        tenant_rule=PUBLIC,
-        query=NoQuery,
-        body=NoBody,
-        media="text/html",
-        handler=pages.home,
-    ),
-    Route(
-        method="GET",
         path="/docs",
         summary="The reference of this API.",
         resource="page",

@@ -24,6 +24,7 @@ KEY_ROUTES: tuple[AnyRoute, ...] = (
         query=NoQuery,
         body=NoBody,
         answer=WhoAmI,
+        shareable=True,
         handler=keys.whoami,
     ),
     Route(

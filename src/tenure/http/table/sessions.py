@@ -7,6 +7,7 @@ from tenure.core.command import (
     UpdateSession,
 )
 from tenure.core.view import (
+    SessionFacets,
     SessionInfo,
 )
 from tenure.http import agents, sessions
@@ -53,6 +54,18 @@ SESSION_ROUTES: tuple[AnyRoute, ...] = (
     ),
     Route(
         method="GET",
+        path="/v1/sessions/facets",
+        summary="What the sessions within reach of the key could be filtered by.",
+        resource="session",
+        action=READ,
+        tenant_rule=OWN,
+        query=NoQuery,
+        body=NoBody,
+        answer=SessionFacets,
+        handler=sessions.read_facets,
+    ),
+    Route(
+        method="GET",
         path="/v1/sessions/{session_id}",
         summary="One session.",
         resource="session",
@@ -61,6 +74,7 @@ SESSION_ROUTES: tuple[AnyRoute, ...] = (
         query=NoQuery,
         body=NoBody,
         answer=SessionInfo,
+        shareable=True,
         handler=sessions.read_session,
     ),
     Route(

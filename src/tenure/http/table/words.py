@@ -8,3 +8,4 @@ READ, WRITE, MANAGE, DRAIN = Action.READ, Action.WRITE, Action.MANAGE, Action.DR
 PUBLIC, OWN, HOST = TenantRule.PUBLIC, TenantRule.OWN, TenantRule.HOST
 SESSION, RUN, KEY = TenantRule.SESSION, TenantRule.RUN, TenantRule.KEY
 APPROVAL, SCHEDULE = TenantRule.APPROVAL, TenantRule.SCHEDULE
+SIGN_IN = TenantRule.SIGN_IN

@@ -7,6 +7,7 @@ Needs pytest and anyio, which the base install doesn't bring.
 
 from tenure.stores.contract.admissions import AdmissionCases
 from tenure.stores.contract.approvals import ApprovalCases, EntitledCases, WaitingCases
+from tenure.stores.contract.briefs import BriefCases
 from tenure.stores.contract.claims import ClaimCases
 from tenure.stores.contract.effects import EffectCases, LedgerCases
 from tenure.stores.contract.files import FileCases
@@ -19,8 +20,11 @@ from tenure.stores.contract.interrupts import InterruptCases
 from tenure.stores.contract.journals import JournalCases
 from tenure.stores.contract.keys import KeyCases
 from tenure.stores.contract.limits import LimitCases
+from tenure.stores.contract.listings import FacetCases, ListedSessionCases, RunListCases
 from tenure.stores.contract.occurrences import AskedCases, FiringCases, RightsCases
+from tenure.stores.contract.operations import AuditCases, LoadCases, UserCases
 from tenure.stores.contract.outcomes import OutcomeCases, SessionOfRecallCases
+from tenure.stores.contract.outlines import OutlineCases
 from tenure.stores.contract.own_calls import CheckpointCases, OwnCallCases
 from tenure.stores.contract.policies import PolicyCases, ReductionCases, SteeringCases
 from tenure.stores.contract.queues import QueueCases, RetryCases
@@ -32,6 +36,7 @@ from tenure.stores.contract.search import SearchCases
 from tenure.stores.contract.sessions import SessionCases
 from tenure.stores.contract.settlements import SettlementCases
 from tenure.stores.contract.several import SeveralHostsCases
+from tenure.stores.contract.signing import ShareCases, SignInCases
 from tenure.stores.contract.stage import Ability, Backend, Stage, Stages
 from tenure.stores.contract.states import StateCases
 
@@ -60,11 +65,21 @@ class StoreContract(
     ClaimCases,
     RecoveryCases,
     KeyCases,
+    SignInCases,
+    ShareCases,
     FileCases,
     LimitCases,
     SearchCases,
     RetentionCases,
     ReadCases,
+    LoadCases,
+    UserCases,
+    AuditCases,
+    BriefCases,
+    OutlineCases,
+    ListedSessionCases,
+    FacetCases,
+    RunListCases,
     EffectCases,
     LedgerCases,
     ApprovalCases,

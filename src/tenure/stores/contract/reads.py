@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from tenure.core.command import CloseSession, OpenSession
@@ -9,7 +10,7 @@ from tenure.core.event import MessageCompleted
 from tenure.core.limits import Limits
 from tenure.core.output import Usage
 from tenure.core.run import RunState
-from tenure.core.view import TranscriptItem, TranscriptPage
+from tenure.core.view import SessionInfo, TranscriptItem, TranscriptPage
 from tenure.errors import Code, TenureError
 from tenure.ports.store import Figures, Ground, SessionFilter
 from tenure.stores.contract.stage import (
@@ -157,7 +158,10 @@ class ReadCases(Cases):
         start = await stage.begin()
         (info,) = (await stage.store.sessions(EVERYTHING, None, 10)).data
 
-        assert info == await stage.info(start.session_id)
+        listed = msgspec.structs.asdict(info)
+        assert await stage.info(start.session_id) == SessionInfo(
+            **{name: listed[name] for name in SessionInfo.__struct_fields__}
+        )
 
     async def test_a_list_shows_what_its_filter_asks_for(self, stage: Stage) -> None:
         mine = await stage.open(ADA, OpenSession(agent="greeter", labels={"a": "1", "b": "2"}))

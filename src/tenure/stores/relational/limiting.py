@@ -1,22 +1,18 @@
 """Usage, budgets and retention of a relational store: `ports.limits` over the same lane."""
 
-import base64
-import binascii
 from functools import partial
-
-import msgspec
 
 from tenure.core.budget import Standing, standing
 from tenure.core.grant import Budget
 from tenure.core.moment import Micros, timestamp
 from tenure.core.spending import Spending
 from tenure.core.view import UsageDay
-from tenure.errors import Code, TenureError
 from tenure.ports.acts import Page
 from tenure.ports.limits import UsageFilter, Weighed
 from tenure.stores.relational import locks
 from tenure.stores.relational.acts import retention
 from tenure.stores.relational.acts.spending import spent_by, weigh
+from tenure.stores.relational.cursors import values, word
 from tenure.stores.relational.lane import Lane
 from tenure.stores.relational.look import Look
 
@@ -85,14 +81,8 @@ def _day(*, day: str, tenant: str, user: str, runs: int, cost: float, **counted:
 
 
 def _cursor(last: UsageDay) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode((last.day, last.tenant, last.user))).decode()
+    return word(last.day, last.tenant, last.user)
 
 
 def _place(cursor: str | None) -> tuple[str | None, ...]:
-    if cursor is None:
-        return _NOWHERE
-    try:
-        return msgspec.json.decode(base64.b64decode(cursor, b"-_", validate=True), type=tuple[str, str, str])
-    except (binascii.Error, ValueError, msgspec.MsgspecError):
-        detail = f"The cursor {cursor[:100]!r} was not given by this list. Use next_cursor as it came."
-        raise TenureError(Code.BAD_CURSOR, detail, cursor=cursor[:100]) from None
+    return _NOWHERE if cursor is None else values(cursor, tuple[str, str, str])

@@ -14,7 +14,7 @@ from tenure.core.origin import Party
 from tenure.core.output import Usage
 from tenure.core.principal import Author, Principal, Role
 from tenure.core.run import RunState
-from tenure.core.session import SessionState, SessionStatus, status_of
+from tenure.core.session import SessionState, status_of
 from tenure.core.view import (
     KeyInfo,
     MessageInfo,
@@ -26,14 +26,15 @@ from tenure.core.view import (
     TranscriptPage,
 )
 from tenure.errors import Code, TenureError
-from tenure.ports.store import Figures, Ground, JournalPage, Page, SessionFilter, Span
+from tenure.ports.store import Figures, Ground, JournalPage, Page, Span
 from tenure.stores.relational import strands, summaries
 from tenure.stores.relational.look import Look
 from tenure.stores.relational.replies import delta_text
 
 PAGE_BYTES = 1 << 20
 TRANSCRIPT_BYTES = 8 << 20
-_NEWEST = 1 << 62
+NEWEST = 1 << 62
+"""What a list that begins with the newest begins before."""
 
 
 def place(cursor: str | None, otherwise: int) -> int:
@@ -48,7 +49,8 @@ def place(cursor: str | None, otherwise: int) -> int:
     return int(cursor)
 
 
-def _time(at: int | None) -> str | None:
+def time_of(at: int | None) -> str | None:
+    """An instant as it is told, if there is one."""
     return None if at is None else timestamp(Micros(at))
 
 
@@ -79,10 +81,11 @@ def key_info(db: Look, key_id: str) -> KeyInfo | None:
 def keys(db: Look, tenant: str | None, cursor: str | None, limit: int) -> Page[KeyInfo]:
     """A page of keys, oldest first."""
     found = list(db.rows("key_list", after=place(cursor, 0), tenant=tenant, limit=limit + 1))
-    return Page([_key(row) for row in found[:limit]], _more(found, limit))
+    return Page([_key(row) for row in found[:limit]], more(found, limit))
 
 
-def _more(found: list[dict[str, Any]], limit: int) -> str | None:
+def more(found: list[dict[str, Any]], limit: int) -> str | None:
+    """The cursor behind `limit` rows, of which one more was asked for; None at the end."""
     return str(found[limit - 1]["no"]) if len(found) > limit else None
 
 
@@ -94,8 +97,8 @@ def _key(row: dict[str, Any]) -> KeyInfo:
         role=row["role"],
         name=row["name"],
         created_at=timestamp(row["created_at"]),
-        expires_at=_time(row["expires_at"]),
-        revoked_at=_time(row["revoked_at"]),
+        expires_at=time_of(row["expires_at"]),
+        revoked_at=time_of(row["revoked_at"]),
     )
 
 
@@ -105,43 +108,11 @@ def _key(row: dict[str, Any]) -> KeyInfo:
 def session_info(db: Look, session_id: str) -> SessionInfo | None:
     """One session as clients see it."""
     row = db.first("read_session", id=session_id)
-    return None if row is None else _session(row)
+    return None if row is None else session_of(row)
 
 
-def sessions(db: Look, which: SessionFilter, cursor: str | None, limit: int) -> Page[SessionInfo]:
-    """A page of sessions, newest first."""
-    state, run = _status_filter(which.status)
-    found = list(
-        db.rows(
-            "read_sessions",
-            before=place(cursor, _NEWEST),
-            tenant=which.tenant,
-            owner=which.owner,
-            agent=which.agent,
-            state=state,
-            run=run,
-            labels=msgspec.json.encode(dict(which.labels)).decode(),
-            words=None if which.words is None else db.match(which.words, which.tenant),
-            limit=limit + 1,
-        )
-    )
-    return Page([_session(row) for row in found[:limit]], _more(found, limit))
-
-
-def _status_filter(status: str | None) -> tuple[str | None, str | None]:
-    """The stored state and the kind of live run that a status stands for."""
-    match status:
-        case None:
-            return None, None
-        case SessionStatus.CLOSED:
-            return SessionState.CLOSED, None
-        case SessionStatus.IDLE:
-            return SessionState.OPEN, "none"
-        case _:
-            return SessionState.OPEN, status
-
-
-def _session(row: dict[str, Any]) -> SessionInfo:
+def session_of(row: dict[str, Any]) -> SessionInfo:
+    """A session, from its row."""
     run = None if row["run_state"] is None else RunState(row["run_state"])
     conversation = row["conversation"]
     return SessionInfo(
@@ -170,7 +141,7 @@ def _session(row: dict[str, Any]) -> SessionInfo:
 def run_info(db: Look, run_id: str) -> RunInfo | None:
     """One run."""
     row = db.first("read_run", id=run_id)
-    return None if row is None else _run(row)
+    return None if row is None else run_of(row)
 
 
 def run_state(db: Look, run_id: str) -> RunState | None:
@@ -187,11 +158,12 @@ def steering(db: Look, run_id: str, attempt: int) -> tuple[str, ...]:
 
 def runs(db: Look, session_id: str, cursor: str | None, limit: int) -> Page[RunInfo]:
     """A page of the runs of a session, newest first."""
-    found = list(db.rows("read_runs", id=session_id, before=place(cursor, _NEWEST), limit=limit + 1))
-    return Page([_run(row) for row in found[:limit]], _more(found, limit))
+    found = list(db.rows("read_runs", id=session_id, before=place(cursor, NEWEST), limit=limit + 1))
+    return Page([run_of(row) for row in found[:limit]], more(found, limit))
 
 
-def _run(row: dict[str, Any]) -> RunInfo:
+def run_of(row: dict[str, Any]) -> RunInfo:
+    """A run, from its row."""
     return RunInfo(
         id=row["id"],
         session_id=row["session_id"],
@@ -205,8 +177,8 @@ def _run(row: dict[str, Any]) -> RunInfo:
         grant_digest=row["grant_digest"],
         usage=msgspec.json.decode(row["usage"], type=tuple[Usage, ...]),
         queued_at=timestamp(row["queued_at"]),
-        started_at=_time(row["started_at"]),
-        finished_at=_time(row["finished_at"]),
+        started_at=time_of(row["started_at"]),
+        finished_at=time_of(row["finished_at"]),
     )
 
 

@@ -12,7 +12,7 @@ from tenure.core.approval import APPROVAL
 from tenure.core.effect import EFFECT
 from tenure.core.machine import G, Machine, S
 from tenure.core.message import MESSAGE
-from tenure.core.run import LIVE_RUNS, RUN, SLOT_STATES
+from tenure.core.run import FAULTS, LIVE_RUNS, RUN, SLOT_STATES
 from tenure.core.schedule import OCCURRENCE, SCHEDULE
 from tenure.core.session import SESSION
 
@@ -36,6 +36,7 @@ SNIPPETS: dict[str, str] = {
     **dict(_guards(OCCURRENCE)),
     "run.live": RUN.among("state", LIVE_RUNS),
     "run.slot": RUN.among("state", SLOT_STATES),
+    "run.fault": RUN.among("state", FAULTS),
 }
 
 

@@ -24,6 +24,7 @@ from tenure.core.steering import SteeringMessage
 from tenure.core.view import (
     InterruptReceipt,
     KeyInfo,
+    ListedSession,
     MessageInfo,
     MessageReceipt,
     RunInfo,
@@ -39,7 +40,10 @@ from tenure.ports.files import FileActs
 from tenure.ports.history import HistoryActs
 from tenure.ports.hosts import UNNAMED, HostActs, HostCard
 from tenure.ports.limits import LimitActs
+from tenure.ports.operations import OperationActs
+from tenure.ports.overviews import Overviews
 from tenure.ports.schedules import ScheduleActs
+from tenure.ports.signing import ShareActs, SignInActs
 from tenure.ports.states import States
 from tenure.ports.store import (
     Admission,
@@ -59,7 +63,7 @@ from tenure.ports.store import (
     Stamp,
     Wake,
 )
-from tenure.stores.relational import audits, gaps, locks, reads
+from tenure.stores.relational import audits, gaps, listings, locks, reads
 from tenure.stores.relational.acts import (
     keys,
     messages,
@@ -79,7 +83,10 @@ from tenure.stores.relational.hosting import RelationalHosts
 from tenure.stores.relational.lane import Lane
 from tenure.stores.relational.ledgers import RelationalApprovals, RelationalEffects
 from tenure.stores.relational.limiting import RelationalLimits
+from tenure.stores.relational.operating import RelationalOperations
+from tenure.stores.relational.overviews import RelationalOverviews
 from tenure.stores.relational.scheduling import RelationalSchedules
+from tenure.stores.relational.signing import RelationalShares, RelationalSignIns, guest
 from tenure.stores.relational.states import RelationalStates
 from tenure.stores.relational.tx import Tx
 
@@ -108,6 +115,10 @@ class RelationalStore:
         self.checkpoints: CheckpointActs = RelationalCheckpoints(lane)
         self.schedules: ScheduleActs = RelationalSchedules(lane, rules)
         self.hosts: HostActs = RelationalHosts(lane)
+        self.sign_ins: SignInActs = RelationalSignIns(lane)
+        self.shares: ShareActs = RelationalShares(lane)
+        self.operations: OperationActs = RelationalOperations(lane)
+        self.overviews: Overviews = RelationalOverviews(lane)
 
     @property
     def history(self) -> str:
@@ -320,7 +331,9 @@ class RelationalStore:
         return await self._lane.peek(lambda db: gaps.pages(db, after, limit))
 
     async def principal(self, secret_hash: bytes, at: Micros) -> Principal | None:
-        return await self._lane.peek(lambda db: reads.principal(db, secret_hash, at))
+        return await self._lane.peek(
+            lambda db: reads.principal(db, secret_hash, at) or guest(db, secret_hash, at)
+        )
 
     async def key(self, key_id: str) -> KeyInfo | None:
         return await self._lane.peek(lambda db: reads.key_info(db, key_id))
@@ -351,10 +364,10 @@ class RelationalStore:
     async def transcript(self, session_id: str, cursor: str | None, limit: int) -> TranscriptPage:
         return await self._lane.read(lambda db: reads.transcript(db, session_id, cursor, limit))
 
-    async def sessions(self, which: SessionFilter, cursor: str | None, limit: int) -> Page[SessionInfo]:
+    async def sessions(self, which: SessionFilter, cursor: str | None, limit: int) -> Page[ListedSession]:
         if which.words is not None:
             await self._find_words()
-        return await self._lane.read(lambda db: reads.sessions(db, which, cursor, limit))
+        return await self._lane.read(lambda db: listings.sessions(db, which, cursor, limit))
 
     async def _find_words(self) -> None:
         """Whoever searches finds what was said up to now, as far as that can be waited for."""

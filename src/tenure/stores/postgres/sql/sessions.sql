@@ -73,6 +73,7 @@ WHERE s.state <> 'deleted' AND s.no < :before
     AND (CAST(:state AS text) IS NULL OR s.state = :state)
     AND (CAST(:run AS text) IS NULL OR CASE :run WHEN 'none' THEN r.id IS NULL WHEN 'waiting' THEN r.state = 'waiting'
         ELSE r.id IS NOT NULL AND r.state <> 'waiting' END)
+    AND (CAST(:last AS text) IS NULL OR :last = (SELECT l.state FROM run l WHERE l.session_no = s.no ORDER BY l.no DESC LIMIT 1))
     AND NOT EXISTS (SELECT 1 FROM json_each_text(CAST(:labels AS json)) l WHERE NOT EXISTS
         (SELECT 1 FROM json_each_text(CAST(s.labels AS json)) x WHERE x.key = l.key AND x.value = l.value))
     AND (CAST(:words AS text) IS NULL OR s.no IN (
@@ -95,7 +96,7 @@ SELECT (SELECT count(*) FROM run WHERE {run.slot}) AS live, (SELECT count(*) FRO
 SELECT open FROM quota WHERE tenant = :tenant AND owner = :owner FOR NO KEY UPDATE
 
 -- read_figures: counts over the whole store
-SELECT (SELECT count(*) FROM session WHERE state <> 'deleted') AS sessions,
+SELECT (SELECT count(*) FROM session) - (SELECT count(*) FROM session WHERE state = 'deleted') AS sessions,
     coalesce((SELECT open FROM quota WHERE tenant = '' AND owner = ''), 0) AS open_sessions,
     CAST(coalesce((SELECT sum(live) FROM slot WHERE live > 0 OR queued > 0), 0) AS bigint) AS live_runs,
     CAST(coalesce((SELECT sum(queued) FROM slot WHERE live > 0 OR queued > 0), 0) AS bigint) AS queued_runs,

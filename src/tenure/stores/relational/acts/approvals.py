@@ -5,6 +5,7 @@ from typing import NamedTuple
 import msgspec
 
 from tenure.core.approval import BY_CLOCK, ApprovalState, may_decide
+from tenure.core.audit import Deed, Subject
 from tenure.core.command import Answering, DecideApproval
 from tenure.core.moment import Micros, timestamp
 from tenure.core.origin import Origin
@@ -17,6 +18,7 @@ from tenure.ports.acts import Answer, Stamp, Wake
 from tenure.ports.approvals import Expired
 from tenure.stores.relational.acts import slots, waits
 from tenure.stores.relational.acts.allowances import author_key, remembered_as
+from tenure.stores.relational.acts.auditing import note
 from tenure.stores.relational.acts.receipts import remember, replay
 from tenure.stores.relational.acts.rows import SessionRow, not_found, session_of
 from tenure.stores.relational.approval_reads import approval_info
@@ -74,6 +76,7 @@ def decide(
         tx.do("remembered_put", no=session.no, tool=tool, author=author, approval_id=row.id)
     wake = waits.go_on(tx, session, row.run_id, stamp.at, rules)
     info = _info(tx, row.id)
+    note(tx, stamp, Deed.APPROVAL_DECIDED, _subject(row, session), tool=row.tool, status=info.status)
     remember(tx, stamp, info, session.id)
     return Answer(info), wake
 
@@ -115,6 +118,10 @@ def _check_right(by: Principal, session: SessionRow, row: ApprovalRow) -> None:
         )
 
 
+def _subject(row: ApprovalRow, session: SessionRow) -> Subject:
+    return Subject("approval", row.id, session.tenant)
+
+
 def already_resolved(row: ApprovalRow) -> TenureError:
     """The refusal of a second answer. It says what the first one was."""
     at = timestamp(Micros(row.resolved_at or 0))
@@ -139,8 +146,10 @@ def revoke(tx: Tx, stamp: Stamp, approval_id: str) -> ApprovalInfo:
     """What an approval allowed for later calls is allowed no longer."""
     row, session = _find(tx, approval_id)
     _check_right(stamp.by, session, row)
-    tx.do("remembered_drop", no=session.no, approval_id=row.id)
+    dropped = tx.do("remembered_drop", no=session.no, approval_id=row.id)
     tx.do("approval_forget", id=row.id)
+    if dropped:
+        note(tx, stamp, Deed.APPROVAL_REVOKED, _subject(row, session), tool=row.tool)
     return _info(tx, row.id)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from tenure.core.audit import Deed, Subject
 from tenure.core.bundle import Journal
 from tenure.core.content import Content
 from tenure.core.entry import entry
@@ -17,6 +18,7 @@ from tenure.core.view import MessageReceipt, SessionInfo
 from tenure.ports.acts import Stamp
 from tenure.ports.history import Bundled
 from tenure.stores.relational.acts import slots
+from tenure.stores.relational.acts.auditing import note
 from tenure.stores.relational.acts.rows import session_row
 from tenure.stores.relational.acts.sessions import info_in
 from tenure.stores.relational.acts.states import fill_conversation_state
@@ -60,6 +62,7 @@ def bring_in(tx: Tx, stamp: Stamp, bundle: Bundled, session_id: str, rules: Rule
     tx.many("import_compaction", [*_compactions(no, journal)])
     tx.many("trace_insert", [{"no": no, **msgspec.structs.asdict(trace)} for trace in journal.traces])
     fill_conversation_state(tx, session_id, [*journal.values.values()], journal.floor, stamp.at)
+    note(tx, stamp, Deed.SESSION_IMPORTED, Subject("session", session_id, stamp.by.tenant))
     return info_in(tx, session_id)
 
 

@@ -1,11 +1,13 @@
 """API keys: only the hash of a secret is ever stored."""
 
+from tenure.core.audit import Deed, Subject
 from tenure.core.command import CreateKey
 from tenure.core.moment import micros
 from tenure.core.rules import Rules
 from tenure.core.view import KeyInfo
 from tenure.errors import Code, TenureError
 from tenure.ports.store import Answer, Stamp
+from tenure.stores.relational.acts.auditing import note
 from tenure.stores.relational.acts.receipts import remember, replay
 from tenure.stores.relational.acts.reductions import reduce_grants
 from tenure.stores.relational.acts.rows import not_found
@@ -39,6 +41,7 @@ def create_key(
     info = key_info(tx, key_id)
     if info is None:
         raise RuntimeError(f"The key {key_id} vanished within a transaction.")
+    note(tx, stamp, Deed.KEY_CREATED, _subject(info), user=info.user, role=info.role)
     remember(tx, stamp, info)
     return Answer(info)
 
@@ -63,5 +66,10 @@ def revoke_key(tx: Tx, stamp: Stamp, key_id: str, rules: Rules) -> KeyInfo:
     if info is None:
         raise not_found("key", key_id)
     if revoked:
-        reduce_grants(tx, info.tenant, info.user, stamp.at, rules)
+        note(tx, stamp, Deed.KEY_REVOKED, _subject(info), user=info.user, role=info.role)
+        reduce_grants(tx, stamp, info.tenant, info.user, rules)
     return info
+
+
+def _subject(key: KeyInfo) -> Subject:
+    return Subject("key", key.id, key.tenant)

@@ -9,11 +9,13 @@ from tenure.errors import Code, TenureError
 from tenure.ports.hosts import HostCard
 from tenure.ports.store import Lease, Reaped
 from tenure.stores.relational.acts import receipts, slots
+from tenure.stores.relational.acts.auditing import expire as expire_audit
 from tenure.stores.relational.acts.events import expire_events, purge_events
 from tenure.stores.relational.acts.forks import free_loose, free_strand, let_go
 from tenure.stores.relational.acts.rows import run_row, session_of
 from tenure.stores.relational.acts.runs import lapse
 from tenure.stores.relational.acts.search import freed_words, scour
+from tenure.stores.relational.acts.signing import expire as expire_signing
 from tenure.stores.relational.acts.starts import start_next
 from tenure.stores.relational.acts.states import expire as expire_states
 from tenure.stores.relational.look import Look
@@ -33,6 +35,7 @@ PURGES = (
     "purge_recalled",
     "purge_schedules",
     "purge_files",
+    "purge_shares",
     "purge_runs",
     "purge_head",
     "purge_session",
@@ -134,7 +137,7 @@ def counted(taken: Sequence[RunState | None]) -> tuple[int, int]:
 def purge(tx: Tx, at: Micros) -> int:
     """Free some rows of deleted sessions and old receipts. Returns how many went; 0 when all is clean."""
     gone = tx.do("receipt_expire", before=at - receipts.KEPT) + expire_events(tx, at) + expire_states(tx, at)
-    gone += free_loose(tx, PURGED_AT_ONCE)
+    gone += expire_audit(tx, at) + expire_signing(tx, at) + free_loose(tx, PURGED_AT_ONCE)
     row = tx.one("purge_next")
     if row is None:
         return gone or scour(tx)

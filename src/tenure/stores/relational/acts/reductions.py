@@ -2,18 +2,21 @@
 
 import msgspec
 
+from tenure.core.audit import Deed, Subject
 from tenure.core.entry import entry
 from tenure.core.event import GrantReduced
 from tenure.core.grant import Grant, grant_digest, make_grant
 from tenure.core.moment import Micros
 from tenure.core.principal import Author
 from tenure.core.rules import Rules
+from tenure.ports.acts import Stamp
+from tenure.stores.relational.acts.auditing import note
 from tenure.stores.relational.acts.rows import RunRow, run_row, session_of
 from tenure.stores.relational.acts.starts import rights_now
 from tenure.stores.relational.tx import Raced, Tx
 
 
-def reduce_grants(tx: Tx, tenant: str, user: str, at: Micros, rules: Rules) -> None:
+def reduce_grants(tx: Tx, stamp: Stamp, tenant: str, user: str, rules: Rules) -> None:
     """Take from the live runs of a user what the user's living keys allow no longer."""
     for (run_id,) in tx.all("runs_of_author", tenant=tenant, author=user):
         run = run_row(tx, run_id)
@@ -21,7 +24,7 @@ def reduce_grants(tx: Tx, tenant: str, user: str, at: Micros, rules: Rules) -> N
             continue
         if not tx.holds(run.session_no):
             raise Raced(f"The run {run_id} began meanwhile.")
-        _reduce(tx, run, at, rules)
+        _reduce(tx, run, stamp, rules)
 
 
 def weaken_run(tx: Tx, run: RunRow, author: Author, rules: Rules) -> None:
@@ -37,9 +40,9 @@ def weaken_run(tx: Tx, run: RunRow, author: Author, rules: Rules) -> None:
     )
 
 
-def _reduce(tx: Tx, run: RunRow, at: Micros, rules: Rules) -> None:
+def _reduce(tx: Tx, run: RunRow, stamp: Stamp, rules: Rules) -> None:
     grant = run.grant
-    removed = tuple(sorted(grant.names() - _allowed_now(tx, grant, at, rules)))
+    removed = tuple(sorted(grant.names() - _allowed_now(tx, grant, stamp.at, rules)))
     if not removed:
         return
     less = grant.without(removed)
@@ -51,11 +54,12 @@ def _reduce(tx: Tx, run: RunRow, at: Micros, rules: Rules) -> None:
         # Of a run that hasn't begun the journal knows nothing yet: it begins with what is left.
         grant_digest=digest if run.attempt == 0 else run.grant_digest,
     )
+    note(tx, stamp, Deed.GRANT_REDUCED, Subject("run", run.id, run.tenant), digest=digest)
     if run.attempt == 0:
         return
     session = session_of(tx, run.session_no)
     event = GrantReduced(run_id=run.id, removed=removed, digest=digest)
-    tx.record(session.no, session.id, [entry(at, event, run.id)])
+    tx.record(session.no, session.id, [entry(stamp.at, event, run.id)])
 
 
 def _allowed_now(tx: Tx, grant: Grant, at: Micros, rules: Rules) -> frozenset[str]:

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tenure.core.audit import Deed, Subject
 from tenure.core.content import Content
 from tenure.core.entry import entry
 from tenure.core.event import Event, RecallChanged, RecallScheduled
@@ -20,6 +21,7 @@ from tenure.core.session import SessionState
 from tenure.errors import Code, TenureError
 from tenure.ports.acts import Answer, Stamp
 from tenure.ports.schedules import Maker, NewSchedule, Revision
+from tenure.stores.relational.acts.auditing import note
 from tenure.stores.relational.acts.receipts import remember, replay
 from tenure.stores.relational.acts.rows import (
     RunRow,
@@ -148,6 +150,7 @@ def create(tx: Tx, stamp: Stamp, new: NewSchedule, rules: Rules) -> Answer[Sched
         )
         tx.record(session.no, session.id, [entry(stamp.at, event, made.run_id)])
     info = _info(tx, new.schedule_id)
+    note(tx, stamp, Deed.SCHEDULE_CREATED, Subject("schedule", new.schedule_id, tenant))
     remember(tx, stamp, info, new.session_id)
     return Answer(info)
 
@@ -278,6 +281,7 @@ def _turn(tx: Tx, schedule: ScheduleRow, stamp: Stamp, signal: ScheduleSignal, r
         ScheduleSignal.CANCEL: lambda: cancel(tx, schedule, stamp.at, reason, by=stamp.by.user),
         ScheduleSignal.RESUME: lambda: _resume(tx, schedule, stamp),
     }[signal]()
+    note(tx, stamp, _DEEDS[signal], Subject("schedule", schedule.id, schedule.tenant), owner=schedule.owner)
 
 
 def _check_run(tx: Tx, schedule: ScheduleRow, signal: ScheduleSignal, maker: Maker) -> None:
@@ -303,6 +307,12 @@ _AIMS = {
     ScheduleSignal.PAUSE: ScheduleState.PAUSED,
     ScheduleSignal.RESUME: ScheduleState.ACTIVE,
     ScheduleSignal.CANCEL: ScheduleState.CANCELLED,
+}
+
+_DEEDS = {
+    ScheduleSignal.PAUSE: Deed.SCHEDULE_PAUSED,
+    ScheduleSignal.RESUME: Deed.SCHEDULE_RESUMED,
+    ScheduleSignal.CANCEL: Deed.SCHEDULE_CANCELLED,
 }
 
 

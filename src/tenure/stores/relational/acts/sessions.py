@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import UNSET
 
+from tenure.core.audit import Deed, Subject
 from tenure.core.command import CloseSession, InterruptRun, OpenSession, UpdateSession, Waiting
 from tenure.core.entry import Entry, entry
 from tenure.core.event import (
@@ -24,7 +25,7 @@ from tenure.core.session import SESSION, SessionSignal
 from tenure.core.view import InterruptReceipt, SessionInfo
 from tenure.errors import Code, TenureError
 from tenure.ports.store import Answer, Lease, Stamp, Start, Wake
-from tenure.stores.relational.acts import slots
+from tenure.stores.relational.acts import auditing, slots
 from tenure.stores.relational.acts.ends import end
 from tenure.stores.relational.acts.receipts import remember, replay
 from tenure.stores.relational.acts.rows import RunRow, SessionRow, live_run, session_row
@@ -174,6 +175,8 @@ def delete_session(tx: Tx, stamp: Stamp, session_id: str) -> int:
         slots.close_session(tx, session.tenant, session.owner)
     _record(tx, session, stamp, SessionDeleted(by=stamp.by.user))
     tx.must("session_delete", no=session.no, at=stamp.at)
+    subject = Subject("session", session.id, session.tenant)
+    auditing.note(tx, stamp, Deed.SESSION_DELETED, subject, owner=session.owner)
     return len(tx.all("strand_readers", strand=session.no))
 
 

@@ -69,6 +69,11 @@ def waiting(db: Look) -> int:
     return Slots(*db.one("slot_read", tenant=ALL, author=ALL)).queued
 
 
+def taken_by_all(db: Look) -> int:
+    """How many runs hold a slot, for whoever only looks."""
+    return Slots(*db.one("slot_read", tenant=ALL, author=ALL)).live
+
+
 def open_session(tx: Tx, tenant: str, owner: str, limits: Limits) -> None:
     """Count one more open session. Raises TenureError `capacity`; the global limit is judged first."""
     way_out = "Close or delete a session that is no longer needed."

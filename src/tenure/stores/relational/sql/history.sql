@@ -118,10 +118,13 @@ SELECT s.id, s.tenant, s.owner FROM session s JOIN family f ON f.no = s.no WHERE
 
 -- journal_until: stored ranges of a strand between two numbers, oldest first
 SELECT first_seq, last_seq, body FROM journal
-WHERE strand = :strand AND last_seq > :after AND first_seq <= :through ORDER BY last_seq
+WHERE strand = :strand AND last_seq > :after AND first_seq <= :through
+    AND last_seq <= coalesce((SELECT min(n.last_seq) FROM journal n WHERE n.strand = :strand AND n.last_seq >= :through), :through)
+ORDER BY last_seq
 
 -- journal_back: stored ranges of a strand that begin at or before a number, newest first
 SELECT first_seq, last_seq, body FROM journal WHERE strand = :strand AND first_seq <= :through
+    AND last_seq <= coalesce((SELECT min(n.last_seq) FROM journal n WHERE n.strand = :strand AND n.last_seq >= :through), :through)
 ORDER BY last_seq DESC
 
 -- read_place: where a session's journal stands, and how much of it is shared

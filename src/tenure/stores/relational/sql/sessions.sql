@@ -84,6 +84,7 @@ SELECT first_seq, last_seq, body FROM journal WHERE strand = :strand AND last_se
 
 -- journal_before: stored ranges before a cursor, newest first
 SELECT first_seq, last_seq, body FROM journal WHERE strand = :strand AND first_seq < :before
+    AND last_seq <= coalesce((SELECT min(n.last_seq) FROM journal n WHERE n.strand = :strand AND n.last_seq >= :before), :before)
 ORDER BY last_seq DESC
 
 -- journal_from: stored ranges from a number on, for the text of a message that is still being said

@@ -69,6 +69,7 @@ WHERE s.state <> 'deleted' AND s.no < :before
     AND (:state IS NULL OR s.state = :state)
     AND (:run IS NULL OR CASE :run WHEN 'none' THEN r.id IS NULL WHEN 'waiting' THEN r.state = 'waiting'
         ELSE r.id IS NOT NULL AND r.state <> 'waiting' END)
+    AND (:last IS NULL OR :last = (SELECT l.state FROM run l WHERE l.session_no = s.no ORDER BY l.no DESC LIMIT 1))
     AND NOT EXISTS (SELECT 1 FROM json_each(:labels) l WHERE NOT EXISTS
         (SELECT 1 FROM json_each(s.labels) x WHERE x.key = l.key AND x.value = l.value))
     AND (:words IS NULL OR s.no IN (
@@ -91,7 +92,7 @@ SELECT (SELECT count(*) FROM run WHERE {run.slot}) AS live, (SELECT count(*) FRO
 SELECT open FROM quota WHERE tenant = :tenant AND owner = :owner
 
 -- read_figures: counts over the whole store
-SELECT (SELECT count(*) FROM session WHERE state <> 'deleted') AS sessions,
+SELECT (SELECT count(*) FROM session) - (SELECT count(*) FROM session WHERE state = 'deleted') AS sessions,
     coalesce((SELECT open FROM quota WHERE tenant = '' AND owner = ''), 0) AS open_sessions,
     coalesce((SELECT live FROM slot WHERE tenant = '' AND author = ''), 0) AS live_runs,
     coalesce((SELECT queued FROM slot WHERE tenant = '' AND author = ''), 0) AS queued_runs,

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-VERBS = ["setup", "demo", "test", "check", "bench", "docs", "build", "serve", "lock", "agents"]
+VERBS = ["setup", "demo", "test", "check", "bench", "docs", "build", "console", "serve", "lock", "agents"]
 
 
 def test_dev_without_a_verb_lists_all_verbs() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import uvloop
 from rich.console import Console
 
-from benchmarks import cluster, lookups, page, recalls, start, w1, w1p, w2, w3, w4, w6, w7
+from benchmarks import cluster, console, lookups, page, recalls, start, w1, w1p, w2, w3, w4, w6, w7
 from benchmarks.figures import NO, Figure, show
 from benchmarks.machine import IN_MEMORY, Neighbours, described, filesystem
 
@@ -29,6 +29,7 @@ WORKS: dict[str, Work] = {
     "w7": w7.run,
     "start": start.run,
     "cluster": cluster.run,
+    "console": console.run,
 }
 
 

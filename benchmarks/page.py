@@ -32,6 +32,7 @@ WORKS = """\
 | W6 | messages and interrupts while runs speak |
 | W7 | `kill -9` with 1,000 runs alive, and a restart on the same home |
 | start | imports, the command line, a server that gets ready |
+| console | the console in Chromium: a first visit, a long session, a burst while somebody types |
 
 """
 

@@ -156,10 +156,12 @@ def _environment() -> dict[str, str]:
 
 
 @asynccontextmanager
-async def serving(folder: Path, command: Sequence[str | Path] = (TENURE,)) -> AsyncGenerator[Server]:
-    """A ready server on a fresh home below `folder`; ended and tidied away afterwards."""
+async def serving(
+    folder: Path, command: Sequence[str | Path] = (TENURE,), given: Mapping[str, str] | None = None
+) -> AsyncGenerator[Server]:
+    """A ready server on a fresh home below `folder`, with the settings `given`; tidied away afterwards."""
     with tempfile.TemporaryDirectory(prefix="tenure-bench-", dir=folder) as place:
-        server = Server(Path(place) / "home", command)
+        server = Server(Path(place) / "home", command, given)
         await server.start()
         try:
             yield server

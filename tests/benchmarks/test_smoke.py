@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import pytest
 
-from benchmarks import lookups, page, recalls, start, w1, w1p, w2, w3, w4, w6, w7
+from benchmarks import browser, console, lookups, page, recalls, start, w1, w1p, w2, w3, w4, w6, w7
 from benchmarks.__main__ import WORKS, arguments
 from benchmarks.client import END, Address, Arrival, arrivals, stream
 from benchmarks.figures import Figure, Target, quantile
@@ -133,6 +133,16 @@ def test_start_names_what_a_beginning_costs() -> None:
     figures = measured(start.run(PLACE, 1, start.Size(tries=1)))
 
     assert [figure.unit for figure in figures] == ["ms", "MiB", "ms", "ms"]
+
+
+@pytest.mark.skipif(browser.lacking() is not None, reason="no browser, or the console isn't built")
+def test_the_console_shows_every_piece_of_a_burst() -> None:
+    size = console.Size(messages=2, pieces=20, rates=(500,), seconds=0.5)
+
+    figures = {figure.name: figure for figure in measured(console.run(PLACE, 1, size))}
+
+    assert figures.pop("pieces not shown, 500 pieces/s").value == 0
+    assert all(figure.value > 0 for figure in figures.values())
 
 
 def test_the_floors_write_and_deliver() -> None:

@@ -123,7 +123,7 @@ def chosen(name: str) -> Deed:
 def select_three(page: Page) -> None:
     """Three sessions, selected."""
     for box in page.locator("tbody input[type=checkbox]").all()[:3]:
-        box.check(force=True)
+        box.check()
 
 
 def into_the_past(page: Page) -> None:

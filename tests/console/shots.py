@@ -9,13 +9,24 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import sleep
 
 from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 
-from tests.console.browsing import BOUND_S, FLAGS, FORMS, ROOT, SCHEMES, Server, a_server, browser_path
+from tests.console.browsing import (
+    BOUND_S,
+    FLAGS,
+    FORMS,
+    ROOT,
+    SCHEMES,
+    Server,
+    a_server,
+    browser_path,
+    client_of,
+)
 from tests.console.conftest import sign_in
 from tests.console.places import Place, arrive, places
-from tests.console.world import World, fill, prepare
+from tests.console.world import QUESTIONS, World, fill, opened_session, prepare, send
 
 IMAGES = ROOT / "docs" / "images"
 SHOWN = ("sessions", "conversation", "moment", "run-timeline", "approvals", "schedules-month", "ops")
@@ -24,6 +35,7 @@ WIDE = (1200, 760)
 MOST_EACH, MOST_IN_ALL = 150 * 1024, 1_536 * 1024
 LONG = 40
 """Turns of the longest session in a picture."""
+LIVED_S = 300
 
 
 def main() -> None:
@@ -57,12 +69,24 @@ def a_browser() -> Generator[Browser]:
 
 def for_the_docs(browser: Browser, server: Server, world: World) -> None:
     """The few that are shown, in light and dark."""
+    live(server, world.key)
     wanted = [place for place in places(world) if place.name in SHOWN]
     for scheme in SCHEMES:
         take(browser, server, world, wanted, scheme, "wide", WIDE, IMAGES)
         phone = [place for place in wanted if place.name in ON_A_PHONE]
         take(browser, server, world, phone, scheme, "phone", FORMS["phone"], IMAGES)
     weigh(IMAGES.glob("console-*.png"))
+
+
+def live(server: Server, key: str) -> None:
+    """Some minutes of work, now more and now less, so that charts have something to show."""
+    say(f"People work with it for {LIVED_S} seconds.")
+    with client_of(server, key) as api:
+        session = opened_session(api, "desk", "Is the backup done?")
+        for second in range(LIVED_S):
+            for _ in range(abs(second % 60 - 30) // 6):
+                send(api, session, QUESTIONS[second % len(QUESTIONS)])
+            sleep(1)
 
 
 def for_a_person(browser: Browser, server: Server, world: World, folder: Path) -> None:
@@ -132,8 +156,8 @@ def weigh(pictures: Iterable[Path]) -> None:
     """Say how large they are. Raises SystemExit if one is larger than a page should have to fetch."""
     sizes = {path.name: path.stat().st_size for path in sorted(pictures)}
     for name, size in sizes.items():
-        print(f"{size / 1024:7.1f} KiB  {name}")
-    print(f"{sum(sizes.values()) / 1024:7.1f} KiB  in all")
+        say(f"{size / 1024:7.1f} KiB  {name}")
+    say(f"{sum(sizes.values()) / 1024:7.1f} KiB  in all")
     if max(sizes.values()) > MOST_EACH or sum(sizes.values()) > MOST_IN_ALL:
         raise SystemExit("Too large: show less, or fewer.")
 

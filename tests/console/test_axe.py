@@ -97,7 +97,7 @@ def judged(page: Page, place: Place) -> list[str]:
     dark: list[str] = page.evaluate(JUDGE, ["color-contrast"])
     page.set_viewport_size({"width": 390, "height": 844})
     narrow: list[str] = page.evaluate(NARROW)
-    rules = ["color-contrast", "scrollable-region-focusable", "aria-hidden-focus"]
+    rules = ["scrollable-region-focusable", "aria-hidden-focus", "target-size"]
     phone: list[str] = page.evaluate(JUDGE, rules)
     return [
         *(f"light: {line}" for line in light),

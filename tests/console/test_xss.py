@@ -305,7 +305,7 @@ async (texts) => {
   });
   const shown = frames.map((frame) => new Promise((resolve) => frame.addEventListener('load', resolve)));
   document.body.append(...frames);
-  const late = new Promise((resolve) => setTimeout(resolve, 3000));
+  const late = new Promise((resolve) => setTimeout(resolve, 1000));
   await Promise.race([Promise.all(shown), late]);
   for (const frame of frames) {
     for (const one of frame.contentDocument?.querySelectorAll('body, body *') ?? []) {

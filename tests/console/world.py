@@ -51,7 +51,7 @@ The photo shows the crack at the *foot*, where the batch of October was soldered
 
 ANSWERS = {
     "arrive": "It left the warehouse on Tuesday; the parcel service says **Thursday before noon**.",
-    "today": "Yes. Set `express` in the order and it goes out today:\\n\\n```toml\\n[order.4802]\\nexpress = true\\n```",
+    "today": "Yes, it goes out today with this:\\n\\n```toml\\n[order.4802]\\nexpress = true\\n```",
     "left": "Three are left: two in *brass*, one in *black*. I have put one aside until Friday.",
     "invoice": "It had the old address. I’ve written a new one and sent it to the customer.",
     "يصل": "غادر الطلب المستودع يوم الثلاثاء، ويصل **يوم الخميس قبل الظهر**.",

@@ -131,11 +131,11 @@ async def test_user_is_told_with_all_that_they_use(world: World) -> None:
 async def test_commands_of_the_minute_are_counted_where_they_are_limited(
     tmp_path: Path,
 ) -> None:
-    async with a_world(tmp_path, commands_per_minute=1_000) as world:
+    async with a_world(tmp_path, commands_per_minute=2) as world:  # one comes back after half a minute
         await world.session()
         found = (await limits(world))["commands_per_minute"]
 
-    assert (found["limit"], found["user"], found["current"] >= 1) == (1_000, "admin", True)
+    assert (found["limit"], found["user"], found["current"] >= 1) == (2, "admin", True)
 
 
 async def test_waiting_run_is_held_until_somebody_answers(world: World) -> None:

@@ -146,7 +146,7 @@ def test_an_edit_that_came_too_late_overwrites_nothing(
     page.get_by_label("Edit the waiting message").fill("SAY yours")
     button(page, "Save").click()
 
-    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page.get_by_text("It was edited meanwhile, and reads now: “SAY mine”.")).to_be_visible()
     expect(page.get_by_label("Edit the waiting message")).to_have_value("SAY yours")
     assert waiting(api, session) == ["SAY mine"]
 
